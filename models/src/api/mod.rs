@@ -1,0 +1,9 @@
+//! Kubernetes nouns as the data plane sees them.
+
+pub mod endpoint_set;
+pub mod pod;
+pub mod service;
+
+pub use endpoint_set::{Endpoint, EndpointSet};
+pub use pod::{Pod, PodPhase};
+pub use service::Service;

@@ -1,0 +1,97 @@
+//! Changes of Pods become EndpointSlices, and these reach every Node in its own time. Until the last has
+//! them, Nodes disagree; that gap is where requests are lost.
+
+use crate::api::{Endpoint, EndpointSet, PodPhase};
+use crate::cluster::{Cluster, Ctx, Event, Update};
+use crate::ids::{ServiceId, WorkloadId};
+use std::cmp::Reverse;
+use std::rc::Rc;
+
+impl Cluster {
+    /// A Pod of `workload` has changed: the EndpointSlices of its Services will be written.
+    pub(in crate::cluster) fn publish(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
+        self.pods_changed(workload);
+        for &service in &self.workloads[workload].services {
+            let delay = self.propagation.publish.sample_duration(&mut self.propagation.stream);
+            ctx.schedule_in(delay, Event::EndpointsPublished { service });
+        }
+    }
+
+    /// Counts ready Pods again and marks every Node's view of the workload's Services as stale.
+    pub(in crate::cluster) fn pods_changed(&mut self, workload: WorkloadId) {
+        for i in 0..self.workloads[workload].services.len() {
+            let service = self.workloads[workload].services[i];
+            let ready = self.services[service].backends.iter().map(|w| self.ready_pods(*w)).sum();
+            let nodes = self.nodes.len() as u32;
+            let state = &mut self.endpoints[service];
+            state.version += 1;
+            state.fresh_nodes = 0;
+            state.stale_most = nodes;
+            state.ready = ready;
+            state.ready_fewest = state.ready_fewest.min(ready);
+        }
+    }
+
+    fn ready_pods(&self, workload: WorkloadId) -> u32 {
+        let pods = self.workloads[workload].replicas.iter().map(|r| &self.pods[self.replicas[*r].pod]);
+        pods.filter(|p| p.phase == PodPhase::Ready).count() as u32
+    }
+
+    /// The slices are written with what is true now, and every Node will learn of it after its own delay.
+    pub(in crate::cluster) fn endpoints_published(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
+        let set = Rc::new(self.endpoint_set(service));
+        let p = &mut self.propagation;
+        let mut wave: Vec<_> = self.nodes.ids().map(|n| (ctx.now() + p.to_node.sample_duration(&mut p.stream), n)).collect();
+        wave.sort_unstable_by_key(|w| Reverse(*w));
+        let Some(&(first, _)) = wave.last() else { return };
+        let update = Update { service, set, wave };
+        // A slot whose wave has passed is free.
+        let slot = self.updates.iter().position(|u| u.wave.is_empty()).unwrap_or(self.updates.len());
+        if slot == self.updates.len() {
+            self.updates.push(update);
+        } else {
+            self.updates[slot] = update;
+        }
+        ctx.schedule_at(first, Event::EndpointsReachNodes { update: slot as u32 });
+    }
+
+    /// The endpoints of `service` as they truly are.
+    pub(in crate::cluster) fn endpoint_set(&self, service: ServiceId) -> EndpointSet {
+        let live = self.services[service].backends.iter().flat_map(|w| &self.workloads[*w].pods);
+        let endpoints: Vec<Endpoint> = live
+            .map(|&pod| (pod, &self.pods[pod]))
+            .filter(|(_, p)| p.phase.listed())
+            .map(|(pod, p)| {
+                let (serving, terminating) = (p.phase.serving(), p.phase.terminating());
+                Endpoint { pod, node: p.node, ready: serving && !terminating, serving, terminating }
+            })
+            .collect();
+        EndpointSet::new(self.endpoints[service].version, &endpoints)
+    }
+
+    /// The change reaches the Nodes whose time has come; the next ones follow.
+    pub(in crate::cluster) fn endpoints_reach_nodes(&mut self, index: u32, ctx: &mut Ctx<'_>) {
+        let update = &mut self.updates[index as usize];
+        while let Some(&(at, node)) = update.wave.last() {
+            if at > ctx.now() {
+                ctx.schedule_at(at, Event::EndpointsReachNodes { update: index });
+                return;
+            }
+            update.wave.pop();
+            let state = &mut self.endpoints[update.service];
+            if self.nodes[node].proxy.learn(update.service, &update.set) && update.set.version == state.version {
+                state.fresh_nodes += 1;
+            }
+        }
+    }
+
+    /// Fewest ready Pods and most stale Nodes of `service` since the last call.
+    pub(in crate::cluster) fn window_state(&mut self, service: ServiceId) -> (u32, u32) {
+        let nodes = self.nodes.len() as u32;
+        let state = &mut self.endpoints[service];
+        let extremes = (state.ready_fewest, state.stale_most);
+        state.ready_fewest = state.ready;
+        state.stale_most = nodes - state.fresh_nodes;
+        extremes
+    }
+}

@@ -1,0 +1,79 @@
+//! A request ends, once, with one outcome.
+
+use crate::cluster::{Cluster, Ctx, Event, Outcome, Request};
+use crate::ids::SourceId;
+use crate::record::Way;
+use svcsim_engine::Key;
+
+impl Cluster {
+    /// The answer, good or bad, is at the client.
+    pub(in crate::cluster) fn answered(&mut self, key: Key, ctx: &mut Ctx<'_>) {
+        let Some(request) = self.requests.remove(key) else { return };
+        if request.ended {
+            return;
+        }
+        self.record_end(&request, request.result, ctx);
+        let source = &mut self.sources[request.source];
+        if let Some(max_idle) = source.max_idle
+            && request.result == Outcome::Completed
+        {
+            let idle = &mut source.clients[request.client as usize].idle;
+            if idle.len() < max_idle as usize {
+                idle.push(request.connection);
+            }
+        }
+    }
+
+    /// A message has vanished. Nobody is told: the client finds out by its timeout, or never.
+    pub(in crate::cluster) fn lose(&mut self, key: Key, cause: Outcome, ctx: &mut Ctx<'_>) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        request.result = cause;
+        request.lost = true;
+        if request.ended {
+            self.requests.remove(key);
+        } else if self.sources[request.source].timeout.is_none() {
+            // Without a timeout the client would wait for ever: the loss is recorded when it happens.
+            let request = *request;
+            self.requests.remove(key);
+            self.record_end(&request, cause, ctx);
+        }
+    }
+
+    /// Who has no answer by its deadline gives up. The cluster may work on for nothing.
+    pub(in crate::cluster) fn expire(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
+        while let Some(key) = self.sources[id].deadlines.pop_due(ctx.now()) {
+            let Some(request) = self.requests.get_mut(key).filter(|r| !r.ended) else { continue };
+            request.ended = true;
+            let request = *request;
+            let outcome = if request.lost { request.result } else { Outcome::TimedOut };
+            if request.lost {
+                self.requests.remove(key);
+            }
+            self.record_end(&request, outcome, ctx);
+        }
+        let requests = &self.requests;
+        let deadlines = &mut self.sources[id].deadlines;
+        deadlines.trim(|&k| requests.get(k).is_some_and(|r| !r.ended));
+        if let Some(due) = deadlines.rearm() {
+            ctx.schedule_at(due, Event::DeadlinesPass { source: id });
+        }
+    }
+
+    fn record_end(&mut self, request: &Request, outcome: Outcome, ctx: &Ctx<'_>) {
+        let way = (outcome == Outcome::Completed).then(|| self.way(request));
+        self.recorder.ended(request, outcome, way, ctx.now());
+    }
+
+    fn way(&self, request: &Request) -> Way {
+        let source = &self.sources[request.source];
+        let entry = request.connection.entry;
+        let served_on = self.pods[request.connection.pod].node;
+        let own = source.clients[request.client as usize].node;
+        // A Pod enters the cluster's network at its own Node whatever it dials.
+        let entered_at = own.unwrap_or(entry);
+        Way {
+            extra_hop: own != Some(entry) && entry != served_on,
+            cross_zone: self.nodes[entered_at].spec.zone != self.nodes[served_on].spec.zone,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What is legal but looks wrong: said before the run, and again in its report.
+
+use crate::spec::{ClusterSpec, TrafficPolicy, Via, WorkloadSpec};
+
+/// Something legal but odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// Dotted path, as in [`crate::spec::SpecError`].
+    pub field: String,
+    /// What was found, and why it matters.
+    pub problem: String,
+}
+
+/// Looks through a spec that builds.
+#[must_use]
+pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    let mut say = |field: String, problem: String| lints.push(Lint { field, problem });
+    for s in &spec.services {
+        let called: Vec<&String> = spec.traffic.iter().filter(|(_, t)| t.to == s.name).map(|(name, _)| name).collect();
+        if called.is_empty() {
+            continue;
+        }
+        let backends: Vec<&WorkloadSpec> = spec.workloads.iter().filter(|w| selects(&s.selector, &w.labels)).collect();
+        let pods: u64 = backends.iter().map(|w| pods_of(spec, w)).sum();
+        if backends.is_empty() {
+            let problem = "the selector matches no Pod: every request to this Service will be rejected";
+            say(format!("{}.spec.selector", s.field), problem.to_owned());
+        } else if pods == 0 {
+            let problem = "the Service's workloads have zero Pods: every request to it will be rejected";
+            say(format!("{}.spec.replicas", backends[0].field), problem.to_owned());
+        }
+        if s.external_traffic_policy == TrafficPolicy::Local && pods > 0 && pods < spec.nodes.len() as u64 {
+            let by_port = |name: &&&String| spec.traffic[**name].via == Via::NodePort;
+            for name in called.iter().filter(by_port) {
+                let problem = format!(
+                    "clients pick any of {} Nodes, but with externalTrafficPolicy Local only those that run one of the {pods} Pods \
+                     answer: connections to the others vanish until the client gives up",
+                    spec.nodes.len()
+                );
+                say(format!("traffic.{name}.via"), problem);
+            }
+        }
+        // The mean demand decides; a distribution that does not build was refused before.
+        let capacity: f64 = backends.iter().filter_map(|w| capacity(spec, w)).sum();
+        let offered: f64 = called.iter().map(|name| spec.traffic[*name].arrivals.rate()).sum();
+        if capacity > 0.0 && offered >= capacity {
+            let problem = format!(
+                "offered load is {:.0} % of what {pods} Pods can serve ({offered:.0} of {capacity:.0} requests/s): lines grow without end, \
+                 and no average over such a run means anything",
+                100.0 * offered / capacity
+            );
+            say(format!("traffic.{}.arrivals", called[0]), problem);
+        }
+    }
+    for w in &spec.workloads {
+        if w.pre_stop > w.termination_grace {
+            let problem = format!(
+                "preStop ({}) is longer than the grace period ({}): Pods are killed before it ends",
+                w.pre_stop, w.termination_grace
+            );
+            say(format!("{}.spec.template.spec.terminationGracePeriodSeconds", w.field), problem);
+        }
+    }
+    lints
+}
+
+fn selects(selector: &std::collections::BTreeMap<String, String>, labels: &std::collections::BTreeMap<String, String>) -> bool {
+    !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+fn pods_of(spec: &ClusterSpec, w: &WorkloadSpec) -> u64 {
+    let matching = |n: &&crate::spec::NodeSpec| n.schedulable && selects_all(&w.node_selector, &n.labels);
+    if w.daemon { spec.nodes.iter().filter(matching).count() as u64 } else { u64::from(w.replicas) }
+}
+
+fn selects_all(selector: &std::collections::BTreeMap<String, String>, labels: &std::collections::BTreeMap<String, String>) -> bool {
+    selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+/// Requests per second that the workload's Pods can serve.
+fn capacity(spec: &ClusterSpec, w: &WorkloadSpec) -> Option<f64> {
+    let mean_s = w.pod.service_time.build().ok()?.mean() / 1e9;
+    (mean_s > 0.0).then(|| pods_of(spec, w) as f64 * f64::from(w.pod.concurrency) / mean_s)
+}

@@ -1,0 +1,224 @@
+//! [`Cluster`]: all state of a simulated cluster, and the one match from event to verb.
+//!
+//! ```text
+//! RequestArrives    arrive    draw demand; reuse a connection, or go to whoever chooses
+//! MessageReaches    travel    the next queueing link; or the leg's end:
+//!                               load balancer: choose a Node;  entry Node: its Proxy chooses a Pod
+//!                                 Reject -> back as Rejected;  Drop -> lost until the client gives up
+//!                               Pod: admit -> ServiceCompletes, `demand` later;  client: end(result)
+//! ServiceCompletes  complete  the next in line starts; the response goes back
+//! DeadlinesPass     expire    who has no answer by now: end(TimedOut), or what it was lost to
+//! Crash, Pod...     control   publish the Service's endpoints; EndpointsReachNodes, each in its own time
+//! ```
+//! Nouns (`Pod`, `Proxy`, `Network`) decide, verbs (the functions in `journey` and `control`) schedule, the
+//! recorder listens. Every request leaves through `end`, once.
+
+mod build;
+mod control;
+mod event;
+mod journey;
+mod lint;
+mod request;
+mod run;
+
+pub use event::Event;
+pub use lint::{Lint, lint};
+pub use request::{Connection, Outcome, Request, Stage};
+pub use run::run;
+
+use crate::api::{EndpointSet, Pod, Service};
+use crate::dataplane::Proxy;
+use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::load_balancer::LoadBalancer;
+use crate::network::Network;
+use crate::record::Recorder;
+use crate::spec::{Discipline, NodeSpec, Via};
+use crate::workload::Arrivals;
+use std::rc::Rc;
+use svcsim_engine::queueing::DelayLine;
+use svcsim_engine::random::{Dist, Stream};
+use svcsim_engine::{Context, IdVec, Key, Model, SimDuration, SimTime, Slab};
+
+/// What a random stream is for. With seed, replication and the name of the thing that draws, it keys the
+/// stream, so that designs under comparison meet the same arrivals, demands and incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Gaps between a source's requests.
+    Arrivals = 1,
+    /// Which client sends.
+    Clients = 2,
+    /// Service demands of a source's requests.
+    Demand = 3,
+    /// Sizes of a source's requests and responses.
+    Sizes = 4,
+    /// Link delays that a source's messages meet.
+    Network = 5,
+    /// Ports of new connections, and the Node dialled.
+    Flow = 6,
+    /// Choices of one Node's proxy.
+    Proxy = 7,
+    /// Choices of one load balancer.
+    LoadBalancer = 8,
+    /// Crashes of a workload's Pods.
+    Crash = 9,
+    /// Terminations of a workload's Pods.
+    Terminate = 10,
+    /// How long a workload's Pods take to start.
+    Startup = 11,
+    /// How long changes take to reach Nodes.
+    Propagation = 12,
+}
+
+/// The model: every state there is.
+pub struct Cluster {
+    nodes: IdVec<NodeId, Node>,
+    services: IdVec<ServiceId, Service>,
+    endpoints: IdVec<ServiceId, EndpointState>,
+    load_balancers: IdVec<ServiceId, Option<LoadBalancer>>,
+    workloads: IdVec<WorkloadId, Workload>,
+    replicas: IdVec<ReplicaId, Replica>,
+    pods: IdVec<PodId, Pod>,
+    sources: IdVec<SourceId, Source>,
+    requests: Slab<Request>,
+    updates: Vec<Update>,
+    network: Network,
+    propagation: Propagation,
+    recorder: Recorder,
+    /// Sources send nothing at or after this time.
+    sending_until: SimTime,
+}
+
+/// A Node with what runs on it for the data plane.
+struct Node {
+    spec: NodeSpec,
+    vertex: VertexId,
+    proxy: Proxy,
+}
+
+/// How far the world knows a Service's endpoints.
+#[derive(Default)]
+struct EndpointState {
+    /// Counts the changes of its Pods.
+    version: u64,
+    /// Nodes that know the newest version.
+    fresh_nodes: u32,
+    /// Most stale Nodes since the timeline's window began.
+    stale_most: u32,
+    /// Ready Pods now.
+    ready: u32,
+    /// Fewest ready Pods since the timeline's window began.
+    ready_fewest: u32,
+}
+
+/// What creates Pods.
+struct Workload {
+    name: String,
+    discipline: Discipline,
+    concurrency: u32,
+    queue_limit: Option<u32>,
+    service_time: Dist,
+    startup: Dist,
+    startup_stream: Stream,
+    pre_stop: SimDuration,
+    termination_grace: SimDuration,
+    /// Nodes its Pods may be placed on.
+    eligible: Vec<NodeId>,
+    replicas: Vec<ReplicaId>,
+    /// Its Pods that are not gone.
+    pods: Vec<PodId>,
+    services: Vec<ServiceId>,
+    crash: Option<Churn>,
+    terminate: Option<Churn>,
+    detection: Dist,
+}
+
+/// One kind of random incident.
+struct Churn {
+    every: Dist,
+    stream: Stream,
+}
+
+/// A place in a workload.
+struct Replica {
+    name: String,
+    workload: WorkloadId,
+    /// The Pod that fills it now, or is about to.
+    pod: PodId,
+    /// Pods that have filled it.
+    pods: u32,
+}
+
+/// One source of requests.
+struct Source {
+    service: ServiceId,
+    via: Via,
+    /// The workload whose demand distribution its requests have; none if the Service selects nothing.
+    workload: Option<WorkloadId>,
+    in_cluster: bool,
+    clients: Vec<Client>,
+    arrivals: Arrivals,
+    request_size: Dist,
+    response_size: Dist,
+    timeout: Option<SimDuration>,
+    /// Idle connections a client keeps; none with a connection per request.
+    max_idle: Option<u32>,
+    deadlines: DelayLine<Key>,
+    streams: SourceStreams,
+}
+
+struct SourceStreams {
+    arrivals: Stream,
+    clients: Stream,
+    demand: Stream,
+    sizes: Stream,
+    network: Stream,
+    flow: Stream,
+}
+
+/// One client of a source.
+struct Client {
+    vertex: VertexId,
+    /// The Node it runs on, inside the cluster.
+    node: Option<NodeId>,
+    /// Idle connections, most recently used last.
+    idle: Vec<Connection>,
+}
+
+/// A published change of endpoints on its way to the Nodes: one pending event for all of them.
+struct Update {
+    service: ServiceId,
+    set: Rc<EndpointSet>,
+    /// When it reaches which Node, latest first.
+    wave: Vec<(SimTime, NodeId)>,
+}
+
+struct Propagation {
+    publish: Dist,
+    to_node: Dist,
+    stream: Stream,
+}
+
+type Ctx<'a> = Context<'a, Event>;
+
+impl Model for Cluster {
+    type Event = Event;
+
+    fn handle(&mut self, event: Event, ctx: &mut Ctx<'_>) {
+        match event {
+            Event::RequestArrives { source } => self.arrive(source, ctx),
+            Event::MessageReaches { request, vertex } => self.message_reaches(request, vertex, ctx),
+            Event::ServiceCompletes { pod, request } => self.complete(pod, request, ctx),
+            Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
+            Event::DeadlinesPass { source } => self.expire(source, ctx),
+            Event::HealthCheck { service, node } => self.check_health(service, node, ctx),
+            Event::Crash { workload } => self.crash(workload, ctx),
+            Event::Terminate { workload } => self.terminate(workload, ctx),
+            Event::PodReady { pod } => self.pod_ready(pod, ctx),
+            Event::PodStops { pod } => self.pod_stops(pod, ctx),
+            Event::PodKilled { pod } => self.pod_killed(pod, ctx),
+            Event::CrashDetected { pod } => self.crash_detected(pod, ctx),
+            Event::EndpointsPublished { service } => self.endpoints_published(service, ctx),
+            Event::EndpointsReachNodes { update } => self.endpoints_reach_nodes(update, ctx),
+        }
+    }
+}

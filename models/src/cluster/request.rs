@@ -1,0 +1,121 @@
+//! [`Request`]: what is in flight; [`Connection`]: what was chosen once and keep-alive uses again;
+//! [`Outcome`]: how it ended.
+
+use crate::ids::{NodeId, PodId, SourceId};
+use svcsim_engine::{SimDuration, SimTime};
+
+/// A request from its intended start until client and cluster are both done with it. The cluster may work
+/// on after the client gave up: `ended` tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Intended start.
+    pub start: SimTime,
+    /// Arrival at the Pod.
+    pub joined: SimTime,
+    /// The service it needs, drawn at birth.
+    pub demand: SimDuration,
+    /// Time in the Pod beyond the demand.
+    pub waited: SimDuration,
+    /// Size on the wire.
+    pub request_bytes: u32,
+    /// Size of the answer on the wire.
+    pub response_bytes: u32,
+    /// Who sent it.
+    pub source: SourceId,
+    /// Which of the source's clients.
+    pub client: u32,
+    /// How it travels.
+    pub connection: Connection,
+    /// Links crossed so far.
+    pub hops: u16,
+    /// Where it is heading.
+    pub stage: Stage,
+    /// What the client learns when the answer arrives, or why none will.
+    pub result: Outcome,
+    /// Whether the connection is new, so that load balancer and proxy have yet to choose.
+    pub fresh: bool,
+    /// Whether its outcome has been recorded.
+    pub ended: bool,
+    /// Whether nothing of it is in the cluster any more; only the client still waits.
+    pub lost: bool,
+}
+
+const _: () = assert!(size_of::<Request>() <= 80);
+
+/// A connection's path: the flow it hashes to, and the translation that the first packet got. The latter is
+/// its conntrack entry, held at the Node that chose: later packets follow it whatever the rules say by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Hash of addresses and ports, by which switches choose among equal routes.
+    pub flow: u32,
+    /// The Node whose proxy decides.
+    pub entry: NodeId,
+    /// The chosen Pod; meaningless while the connection is fresh.
+    pub pod: PodId,
+    /// Whether the source address was rewritten.
+    pub snat: bool,
+}
+
+/// Where a message is heading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From the client to the load balancer.
+    ToLoadBalancer,
+    /// To the Node whose proxy decides.
+    ToEntry,
+    /// To the Pod.
+    ToPod,
+    /// In the Pod.
+    InPod,
+    /// Back to the Node that translated.
+    BackToEntry,
+    /// Back to the load balancer.
+    BackToLoadBalancer,
+    /// Back to the client.
+    ToClient,
+}
+
+/// Declares the outcomes with the names they have in results.
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// How a request ended. Each ends once.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Outcome {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Outcome {
+            /// All outcomes, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name in results; errors are `errors_<name>` there.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// The response arrived.
+    Completed = "completed",
+    /// The Pod was there but nothing listened: RST.
+    Refused = "refused",
+    /// The Pod died with the request in it, or closed the connection under it.
+    Reset = "reset",
+    /// A proxy had no endpoint anywhere: ICMP port unreachable.
+    Rejected = "rejected",
+    /// Policy Local and no endpoint on this Node: silence until the client gave up.
+    PolicyDrop = "policy_drop",
+    /// Sent to the address of a Pod that is no more: silence until the client gave up.
+    Blackhole = "blackhole",
+    /// A link's queue was full; there is no retransmission.
+    LinkDrop = "link_drop",
+    /// The Pod's line was full: 503.
+    QueueFull = "queue_full",
+    /// The client gave up while the request was on its way, waiting or served.
+    TimedOut = "timed_out",
+}

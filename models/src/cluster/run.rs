@@ -1,0 +1,115 @@
+//! One run, from an empty network to a [`RunResult`].
+
+use super::{Cluster, Purpose};
+use crate::ids::SourceId;
+use crate::record::{LinkResult, PodResult, RunResult};
+use crate::spec::{ClusterSpec, RunSpec, SpecError};
+use svcsim_engine::random::{Stream, Streams, entity};
+use svcsim_engine::{SimDuration, SimTime, Simulation};
+
+/// Simulates `spec` with the chances of `streams`. `keep_going` is asked once a window; `Ok(None)` means that
+/// it said no.
+///
+/// Requests are sent until `duration` and then followed until each has ended, so that slow ones are not cut
+/// off. One that has not ended after as long again is reported as in flight.
+///
+/// # Errors
+/// What is wrong with the spec; nothing has been simulated then.
+pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool) -> Result<Option<RunResult>, SpecError> {
+    let RunSpec { duration, warm_up, window } = spec.run;
+    let mut sim = Simulation::new(Cluster::build(spec, streams)?);
+    sim.act(|cluster, ctx| {
+        cluster.open_sources(ctx);
+        cluster.open_churn(ctx);
+        cluster.open_health_checks(ctx);
+    });
+    let end = SimTime::ZERO + duration;
+    let measure_from = SimTime::ZERO + warm_up;
+    let mut start = SimTime::ZERO;
+    while start < end {
+        let stop = (start + window).min(end);
+        if (start..stop).contains(&measure_from) {
+            sim.run_until(measure_from);
+            sim.model.start_measuring(measure_from);
+        }
+        sim.run_until(stop);
+        sim.model.close_window(start, stop - start);
+        start = stop;
+        if !keep_going() {
+            return Ok(None);
+        }
+    }
+    let (pods, links) = (sim.model.pod_results(end), sim.model.link_results(end, duration.saturating_sub(warm_up)));
+    sim.run_while(end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty());
+    let events = sim.events();
+    let (series, incidents) = sim.model.finish();
+    Ok(Some(RunResult { series, pods, links, incidents, measured: duration.saturating_sub(warm_up), events }))
+}
+
+fn longest_timeout(spec: &ClusterSpec) -> SimDuration {
+    spec.traffic.values().filter_map(|t| t.timeout).max().unwrap_or(SimDuration::ZERO)
+}
+
+/// The stream of `purpose` for the thing called `name`.
+pub(super) fn stream(streams: &Streams, purpose: Purpose, name: &str) -> Stream {
+    streams.stream(purpose as u64, entity(name))
+}
+
+impl Cluster {
+    /// What is integrated over time counts from here.
+    fn start_measuring(&mut self, now: SimTime) {
+        self.pods.iter_mut().for_each(|pod| pod.servers.reset(now));
+        self.network.reset_counters(now);
+    }
+
+    fn close_window(&mut self, start: SimTime, width: SimDuration) {
+        let services: Vec<_> = self.sources.iter().map(|s| s.service).collect();
+        // Two sources may call one Service, whose extremes are read, and forgotten, once a window.
+        let states: Vec<_> = self.services.ids().map(|s| self.window_state(s)).collect();
+        let of = |source: SourceId| states[services[source.0 as usize].0 as usize];
+        self.recorder.close_window(start, width, of);
+    }
+
+    /// The replicas behind Services that get traffic.
+    fn pod_results(&self, now: SimTime) -> Vec<PodResult> {
+        let called = |w| self.sources.iter().any(|s| self.services[s.service].backends.contains(&w));
+        let replicas = self.replicas.enumerate().filter(|(_, r)| called(r.workload));
+        replicas
+            .map(|(id, r)| {
+                let node = &self.nodes[self.pods[r.pod].node].spec;
+                let busy = self.pods.iter().filter(|p| p.replica == id).map(|p| p.servers.busy_time(now));
+                PodResult {
+                    name: r.name.clone(),
+                    replica: id.0 as usize,
+                    node: node.name.clone(),
+                    zone: node.zone.clone(),
+                    concurrency: self.workloads[r.workload].concurrency,
+                    busy: busy.fold(SimDuration::ZERO, |sum, b| sum + b),
+                    pods: r.pods,
+                }
+            })
+            .collect()
+    }
+
+    fn link_results(&self, now: SimTime, measured: SimDuration) -> Vec<LinkResult> {
+        let share = |busy: SimDuration| busy.as_secs_f64() / measured.as_secs_f64();
+        let links = self.network.links().enumerate();
+        links
+            .map(|(link, l)| LinkResult {
+                link,
+                messages: l.messages,
+                bytes: l.bytes,
+                dropped: l.dropped,
+                utilisation: share(self.network.busy(link, now)).min(1.0),
+            })
+            .collect()
+    }
+
+    fn finish(self) -> (Vec<crate::record::SeriesResult>, Vec<crate::record::Incident>) {
+        let mut in_flight = vec![0u64; self.sources.len()];
+        for (_, request) in self.requests.iter().filter(|(_, r)| !r.ended) {
+            in_flight[request.source.0 as usize] += 1;
+        }
+        self.recorder.finish(|source| in_flight[source.0 as usize])
+    }
+}

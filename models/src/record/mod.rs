@@ -1,0 +1,140 @@
+//! What is measured: the cluster tells the [`Recorder`] what happens, and it answers nothing.
+
+mod run_result;
+
+pub use run_result::{Incident, LinkResult, PodResult, RunResult, SeriesResult, Window};
+
+use crate::cluster::{Outcome, Request};
+use crate::ids::{NodeId, ReplicaId, SourceId};
+use svcsim_engine::stats::Histogram;
+use svcsim_engine::{IdVec, SimDuration, SimTime};
+
+/// Significant decimal digits of latency histograms: quantiles are within 0.1 %.
+const DIGITS: u8 = 3;
+/// Of the timeline's, of which there is one a window: within 1 %.
+const WINDOW_DIGITS: u8 = 2;
+
+/// Facts about a request's way that the network and the proxies know.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Forwarded from the Node it entered at to another.
+    pub extra_hop: bool,
+    /// Served in another zone than it entered at.
+    pub cross_zone: bool,
+}
+
+/// Collects everything that a run reports.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    measure_from: SimTime,
+    series: IdVec<SourceId, SeriesRecorder>,
+    incidents: Vec<Incident>,
+}
+
+#[derive(Clone, Debug)]
+struct SeriesRecorder {
+    result: SeriesResult,
+    window: Window,
+    window_latency: Histogram,
+}
+
+impl Recorder {
+    /// A recorder of one series for each of `sources`, over `replicas` places for Pods. Only requests sent
+    /// at or after `measure_from` are measured; the ledger and the timeline count all.
+    #[must_use]
+    pub fn new(sources: &[&str], replicas: usize, measure_from: SimTime) -> Self {
+        let series = |name: &&str| SeriesRecorder {
+            result: SeriesResult::new(name, replicas, DIGITS),
+            window: Window::default(),
+            window_latency: Histogram::new(WINDOW_DIGITS),
+        };
+        Self { measure_from, series: sources.iter().map(series).collect(), incidents: Vec::new() }
+    }
+
+    /// A source sends a request.
+    #[inline]
+    pub fn arrived(&mut self, source: SourceId, start: SimTime) {
+        let s = &mut self.series[source];
+        s.window.arrivals += 1;
+        s.result.arrivals_ever += 1;
+        s.result.arrivals += u64::from(start >= self.measure_from);
+    }
+
+    /// A Pod takes a request in, over a new connection or an old one.
+    #[inline]
+    pub fn admitted(&mut self, request: &Request, replica: ReplicaId) {
+        if request.start >= self.measure_from {
+            let result = &mut self.series[request.source].result;
+            result.requests_by_replica[replica.0 as usize] += 1;
+            result.connections_by_replica[replica.0 as usize] += u64::from(request.fresh);
+        }
+    }
+
+    /// A request ends, once. `way` is known where a Pod answered.
+    #[inline]
+    pub fn ended(&mut self, request: &Request, outcome: Outcome, way: Option<Way>, now: SimTime) {
+        let s = &mut self.series[request.source];
+        s.result.outcomes_ever[outcome as usize] += 1;
+        let completed = outcome == Outcome::Completed;
+        s.window.completed += u64::from(completed);
+        s.window.errors += u64::from(!completed);
+        let latency = now - request.start;
+        if completed {
+            s.window_latency.record(latency);
+        }
+        if request.start < self.measure_from {
+            return;
+        }
+        s.result.outcomes[outcome as usize] += 1;
+        if completed {
+            s.result.latency.record(latency);
+            s.result.wait.record(request.waited.as_nanos());
+            s.result.service.record(request.demand.as_nanos());
+            let in_pod = request.waited + request.demand;
+            s.result.network.record(latency.saturating_sub(in_pod).as_nanos());
+            s.result.hops.record(u64::from(request.hops));
+            s.result.snat += u64::from(request.connection.snat);
+            if let Some(way) = way {
+                s.result.extra_hop += u64::from(way.extra_hop);
+                s.result.cross_zone += u64::from(way.cross_zone);
+            }
+        }
+    }
+
+    /// Something happened to a Pod.
+    pub fn incident(&mut self, now: SimTime, event: &'static str, pod: String, node: NodeId) {
+        self.incidents.push(Incident { time: now, event, pod, node });
+    }
+
+    /// A window of the timeline ends: `state` gives, for a source, its Service's ready endpoints at their
+    /// fewest and its stale Nodes at their most in the window.
+    pub fn close_window(&mut self, start: SimTime, width: SimDuration, mut state: impl FnMut(SourceId) -> (u32, u32)) {
+        for id in self.series.ids() {
+            let s = &mut self.series[id];
+            let (ready_endpoints, stale_nodes) = state(id);
+            let quantile = |q| s.window_latency.quantile(q);
+            let window =
+                Window { start, width, latency_p50: quantile(0.5), latency_p99: quantile(0.99), ready_endpoints, stale_nodes, ..s.window };
+            s.result.timeline.push(window);
+            s.window = Window::default();
+            s.window_latency.reset();
+        }
+    }
+
+    /// Hands over what was collected; `in_flight` says how many requests of a source have not ended.
+    ///
+    /// # Panics
+    /// If the ledger does not close: a request that vanished or ended twice is a defect of the model.
+    #[must_use]
+    pub fn finish(self, mut in_flight: impl FnMut(SourceId) -> u64) -> (Vec<SeriesResult>, Vec<Incident>) {
+        let close = |(id, s): (SourceId, SeriesRecorder)| {
+            let mut result = s.result;
+            result.in_flight = in_flight(id);
+            let ended: u64 = result.outcomes_ever.iter().sum();
+            assert_eq!(result.arrivals_ever, ended + result.in_flight, "ledger of {}: arrivals = outcomes + in flight", result.name);
+            result
+        };
+        let ids = self.series.ids();
+        (ids.zip(self.series.iter().cloned()).map(close).collect(), self.incidents)
+    }
+}

@@ -1,0 +1,170 @@
+//! [`RunResult`]: what one run found, before any statistics over runs.
+
+use crate::cluster::Outcome;
+use crate::ids::{LinkId, NodeId};
+use svcsim_engine::stats::{Histogram, Tally};
+use svcsim_engine::{SimDuration, SimTime};
+
+/// All that one run reports.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// One for each source, in the order of their names.
+    pub series: Vec<SeriesResult>,
+    /// One for each replica of the workloads behind Services that get traffic.
+    pub pods: Vec<PodResult>,
+    /// One for each directed link.
+    pub links: Vec<LinkResult>,
+    /// What happened to Pods, in order.
+    pub incidents: Vec<Incident>,
+    /// The measured part of the run.
+    pub measured: SimDuration,
+    /// Events handled.
+    pub events: u64,
+}
+
+/// What one source's requests met.
+#[derive(Clone, Debug)]
+pub struct SeriesResult {
+    /// The source's name.
+    pub name: String,
+    /// Requests ever sent.
+    pub arrivals_ever: u64,
+    /// Requests sent in the measured part.
+    pub arrivals: u64,
+    /// Ends of all requests, by outcome.
+    pub outcomes_ever: Vec<u64>,
+    /// Ends of measured requests, by outcome.
+    pub outcomes: Vec<u64>,
+    /// Requests that had not ended when the run was over.
+    pub in_flight: u64,
+    /// From intended start to response, of measured requests that completed; so are all below.
+    pub latency: Histogram,
+    /// Time in the Pod beyond the demand, ns.
+    pub wait: Tally,
+    /// Demand, ns.
+    pub service: Tally,
+    /// The rest: links, load balancer, ns.
+    pub network: Tally,
+    /// Links crossed, there and back.
+    pub hops: Tally,
+    /// Requests forwarded from the Node they entered at to another.
+    pub extra_hop: u64,
+    /// Requests served in another zone than they entered at.
+    pub cross_zone: u64,
+    /// Requests whose client address was rewritten.
+    pub snat: u64,
+    /// Measured requests that each replica took in.
+    pub requests_by_replica: Vec<u64>,
+    /// Measured requests that each replica took in over a new connection.
+    pub connections_by_replica: Vec<u64>,
+    /// The run in windows, warm-up included.
+    pub timeline: Vec<Window>,
+}
+
+impl SeriesResult {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(name: &str, replicas: usize, digits: u8) -> Self {
+        Self {
+            name: name.to_owned(),
+            arrivals_ever: 0,
+            arrivals: 0,
+            outcomes_ever: vec![0; Outcome::ALL.len()],
+            outcomes: vec![0; Outcome::ALL.len()],
+            in_flight: 0,
+            latency: Histogram::new(digits),
+            wait: Tally::default(),
+            service: Tally::default(),
+            network: Tally::default(),
+            hops: Tally::default(),
+            extra_hop: 0,
+            cross_zone: 0,
+            snat: 0,
+            requests_by_replica: vec![0; replicas],
+            connections_by_replica: vec![0; replicas],
+            timeline: Vec::new(),
+        }
+    }
+
+    /// Measured requests that completed.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.outcomes[Outcome::Completed as usize]
+    }
+
+    /// Measured requests that ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+}
+
+/// One window of a series' timeline. Arrivals count where they are sent, ends where they end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// When it starts.
+    pub start: SimTime,
+    /// How long it is; the last may be shorter.
+    pub width: SimDuration,
+    /// Requests sent.
+    pub arrivals: u64,
+    /// Responses received.
+    pub completed: u64,
+    /// Requests lost.
+    pub errors: u64,
+    /// Median latency of the responses.
+    pub latency_p50: Option<SimDuration>,
+    /// Their 99th percentile.
+    pub latency_p99: Option<SimDuration>,
+    /// Ready Pods of the Service, at their fewest.
+    pub ready_endpoints: u32,
+    /// Nodes whose view of the Service is not the newest, at their most.
+    pub stale_nodes: u32,
+}
+
+/// One replica: the Pods that filled one place of a workload, one after another.
+#[derive(Clone, Debug)]
+pub struct PodResult {
+    /// `<workload>-<place>`.
+    pub name: String,
+    /// Its place in `requests_by_replica`.
+    pub replica: usize,
+    /// The Node of the last of its Pods.
+    pub node: String,
+    /// That Node's zone.
+    pub zone: String,
+    /// Servers of one Pod.
+    pub concurrency: u32,
+    /// Integral of busy servers over the measured part.
+    pub busy: SimDuration,
+    /// Pods that filled the place.
+    pub pods: u32,
+}
+
+/// What crossed a directed link in the measured part.
+#[derive(Clone, Debug)]
+pub struct LinkResult {
+    /// Which.
+    pub link: LinkId,
+    /// Messages sent.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Messages dropped at its full queue.
+    pub dropped: u64,
+    /// Share of the time that it was sending; 0 without bandwidth limit.
+    pub utilisation: f64,
+}
+
+/// Something that happened to a Pod.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// When.
+    pub time: SimTime,
+    /// `crash`, `terminate`, `ready`, `gone`.
+    pub event: &'static str,
+    /// The replica's name.
+    pub pod: String,
+    /// Where it ran.
+    pub node: NodeId,
+}
