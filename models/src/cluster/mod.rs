@@ -24,7 +24,7 @@ mod run;
 pub use event::Event;
 pub use lint::{Lint, lint};
 pub use request::{Connection, Outcome, Request, Stage};
-pub use run::run;
+pub use run::{check, pods_by_node, run};
 
 use crate::api::{EndpointSet, Pod, Service};
 use crate::dataplane::Proxy;

@@ -1,11 +1,32 @@
 //! One run, from an empty network to a [`RunResult`].
 
-use super::{Cluster, Purpose};
-use crate::ids::SourceId;
+use super::{Cluster, Purpose, Replica};
+use crate::ids::{ReplicaId, SourceId};
 use crate::record::{LinkResult, PodResult, RunResult};
 use crate::spec::{ClusterSpec, RunSpec, SpecError};
 use svcsim_engine::random::{Stream, Streams, entity};
 use svcsim_engine::{SimDuration, SimTime, Simulation};
+
+/// Whether `spec` builds.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check(spec: &ClusterSpec) -> Result<(), SpecError> {
+    Cluster::build(spec, &Streams::new(0, 0)).map(drop)
+}
+
+/// Pods on each Node, at the start, of workloads behind Services that get traffic; all zero if the spec does
+/// not build.
+#[must_use]
+pub fn pods_by_node(spec: &ClusterSpec) -> Vec<u32> {
+    let mut pods = vec![0; spec.nodes.len()];
+    if let Ok(cluster) = Cluster::build(spec, &Streams::new(0, 0)) {
+        for replica in cluster.called_replicas() {
+            pods[cluster.pods[replica.1.pod].node.0 as usize] += 1;
+        }
+    }
+    pods
+}
 
 /// Simulates `spec` with the chances of `streams`. `keep_going` is asked once a window; `Ok(None)` means that
 /// it said no.
@@ -71,10 +92,13 @@ impl Cluster {
     }
 
     /// The replicas behind Services that get traffic.
-    fn pod_results(&self, now: SimTime) -> Vec<PodResult> {
+    fn called_replicas(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
         let called = |w| self.sources.iter().any(|s| self.services[s.service].backends.contains(&w));
-        let replicas = self.replicas.enumerate().filter(|(_, r)| called(r.workload));
-        replicas
+        self.replicas.enumerate().filter(move |(_, r)| called(r.workload))
+    }
+
+    fn pod_results(&self, now: SimTime) -> Vec<PodResult> {
+        self.called_replicas()
             .map(|(id, r)| {
                 let node = &self.nodes[self.pods[r.pod].node].spec;
                 let busy = self.pods.iter().filter(|p| p.replica == id).map(|p| p.servers.busy_time(now));
@@ -110,6 +134,10 @@ impl Cluster {
         for (_, request) in self.requests.iter().filter(|(_, r)| !r.ended) {
             in_flight[request.source.0 as usize] += 1;
         }
-        self.recorder.finish(|source| in_flight[source.0 as usize])
+        let backends = |source: SourceId| {
+            let workloads = &self.services[self.sources[source].service].backends;
+            workloads.iter().flat_map(|w| &self.workloads[*w].replicas).map(|r| r.0 as usize).collect()
+        };
+        self.recorder.finish(|source| in_flight[source.0 as usize], backends)
     }
 }

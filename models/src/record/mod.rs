@@ -121,15 +121,21 @@ impl Recorder {
         }
     }
 
-    /// Hands over what was collected; `in_flight` says how many requests of a source have not ended.
+    /// Hands over what was collected; `in_flight` says how many requests of a source have not ended, `backends`
+    /// which replicas could have served it.
     ///
     /// # Panics
     /// If the ledger does not close: a request that vanished or ended twice is a defect of the model.
     #[must_use]
-    pub fn finish(self, mut in_flight: impl FnMut(SourceId) -> u64) -> (Vec<SeriesResult>, Vec<Incident>) {
+    pub fn finish(
+        self,
+        in_flight: impl Fn(SourceId) -> u64,
+        backends: impl Fn(SourceId) -> Vec<usize>,
+    ) -> (Vec<SeriesResult>, Vec<Incident>) {
         let close = |(id, s): (SourceId, SeriesRecorder)| {
             let mut result = s.result;
             result.in_flight = in_flight(id);
+            result.backends = backends(id);
             let ended: u64 = result.outcomes_ever.iter().sum();
             assert_eq!(result.arrivals_ever, ended + result.in_flight, "ledger of {}: arrivals = outcomes + in flight", result.name);
             result

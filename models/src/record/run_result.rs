@@ -53,6 +53,8 @@ pub struct SeriesResult {
     pub cross_zone: u64,
     /// Requests whose client address was rewritten.
     pub snat: u64,
+    /// Replicas of the Service called: places in `requests_by_replica`.
+    pub backends: Vec<usize>,
     /// Measured requests that each replica took in.
     pub requests_by_replica: Vec<u64>,
     /// Measured requests that each replica took in over a new connection.
@@ -80,10 +82,34 @@ impl SeriesResult {
             extra_hop: 0,
             cross_zone: 0,
             snat: 0,
+            backends: Vec::new(),
             requests_by_replica: vec![0; replicas],
             connections_by_replica: vec![0; replicas],
             timeline: Vec::new(),
         }
+    }
+
+    /// Adds what another source's requests met; timelines stay apart.
+    pub fn merge(&mut self, other: &Self) {
+        let add = |to: &mut Vec<u64>, from: &[u64]| to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        self.arrivals_ever += other.arrivals_ever;
+        self.arrivals += other.arrivals;
+        self.in_flight += other.in_flight;
+        self.extra_hop += other.extra_hop;
+        self.cross_zone += other.cross_zone;
+        self.snat += other.snat;
+        add(&mut self.outcomes_ever, &other.outcomes_ever);
+        add(&mut self.outcomes, &other.outcomes);
+        add(&mut self.requests_by_replica, &other.requests_by_replica);
+        add(&mut self.connections_by_replica, &other.connections_by_replica);
+        self.latency.merge(&other.latency);
+        self.wait.merge(&other.wait);
+        self.service.merge(&other.service);
+        self.network.merge(&other.network);
+        self.hops.merge(&other.hops);
+        self.backends.extend(&other.backends);
+        self.backends.sort_unstable();
+        self.backends.dedup();
     }
 
     /// Measured requests that completed.

@@ -1,0 +1,109 @@
+//! Arguments in, one verb called, an exit code out.
+
+use crate::verbs;
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Simulates the data plane of Kubernetes Services: latency, errors and balance of every Service type while Pods come and go.
+#[derive(Parser)]
+#[command(name = "svcsim", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run an experiment: every design point and replication, in parallel; write a results directory and its report
+    Run(RunArgs),
+    /// Say what is wrong with experiments, or odd, and what they would run
+    Check {
+        /// Experiment files
+        #[arg(required = true)]
+        experiments: Vec<PathBuf>,
+    },
+    /// Turn Kubernetes manifests into an experiment that runs unedited
+    Import {
+        /// Manifests, or the output of `kubectl get nodes,deployments,services,pods -o yaml`; `-` reads standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Write the experiment here instead of to standard output
+        #[arg(short, long)]
+        out: Option<PathBuf>,
+    },
+    /// Build report and figures of a results directory again from its tables
+    Report {
+        /// The results directory
+        dir: PathBuf,
+    },
+    /// Run again from the provenance in a results directory, and compare every byte
+    Verify {
+        /// The results directory
+        dir: PathBuf,
+        /// Threads; by default one a core
+        #[arg(long)]
+        threads: Option<usize>,
+    },
+}
+
+/// What `svcsim run` takes.
+#[derive(Parser)]
+pub(crate) struct RunArgs {
+    /// The experiment file
+    pub(crate) experiment: PathBuf,
+    /// The results directory; by default results/<name of the experiment>
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Threads; by default one a core. Results do not depend on it
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// The seed, instead of the experiment's
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Change a field, e.g. --set traffic.shop.arrivals.poisson.rate=500/s; may be given again
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    pub(crate) sets: Vec<(String, Value)>,
+    /// How to say what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table and sentences.
+    Text,
+    /// The summary as JSON.
+    Json,
+}
+
+/// `path=value`, the value as YAML would read it.
+fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. run.duration=30s")?;
+    let value = serde_saphyr::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((path.to_owned(), value))
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    // clap ends with 2 on bad usage, and 0 on --help and --version, by itself.
+    let outcome = match Cli::parse().verb {
+        Verb::Run(args) => verbs::run::run(&args),
+        Verb::Check { experiments } => verbs::check::check(&experiments),
+        Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
+        Verb::Report { dir } => verbs::report::report(&dir),
+        Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Files an experiment reads: each is checked before it is opened and remembered with its digest.
+
+use super::error::InputError;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files larger than this are no experiments, manifests or topologies.
+pub const LARGEST: u64 = super::kubernetes::LARGEST_INPUT as u64;
+
+/// The files read so far, by path, with the SHA-256 of their bytes.
+#[derive(Debug, Default)]
+pub struct Files {
+    read: BTreeMap<PathBuf, String>,
+}
+
+impl Files {
+    /// The text of `path`, which `field` of the experiment (or the command line) names.
+    ///
+    /// # Errors
+    /// What keeps it from being read: missing, a directory, too large, not UTF-8.
+    pub fn read(&mut self, path: &Path, field: &str) -> Result<String, InputError> {
+        let error = |problem: String, fix: &str| InputError::new(field, format!("{}: {problem}", path.display()), fix);
+        let meta = std::fs::metadata(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                error("there is no such file".to_owned(), "check the path; paths in an experiment are relative to it")
+            }
+            _ => error(e.to_string(), "make the file readable"),
+        })?;
+        if meta.is_dir() {
+            return Err(error("this is a directory; expected a file".to_owned(), "name a file in it"));
+        }
+        if meta.len() > LARGEST {
+            let problem = format!("{} MB; expected at most {} MB", meta.len() / 1_000_000, LARGEST / 1_000_000);
+            return Err(error(problem, "is this the right file? svcsim reads experiments, manifests and topologies"));
+        }
+        let bytes = std::fs::read(path).map_err(|e| error(e.to_string(), "make the file readable"))?;
+        self.read.insert(path.to_owned(), sha256(&bytes));
+        String::from_utf8(bytes).map_err(|_| error("not UTF-8 text".to_owned(), "is this the right file?"))
+    }
+
+    /// Each file with its digest, by path.
+    pub fn digests(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.read.iter().map(|(path, digest)| (path.as_path(), digest.as_str()))
+    }
+}
+
+/// SHA-256 in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

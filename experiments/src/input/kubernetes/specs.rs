@@ -1,0 +1,323 @@
+//! From objects to the plain facts that models take.
+
+use super::pods::{self, Owner};
+use super::report::not_modelled;
+use super::types::PodSpec;
+use super::{Body, KeptOut, NotModelled, Object, join, services};
+use crate::input::error::{InputError, Warning};
+use std::collections::{BTreeMap, BTreeSet};
+use svcsim_engine::SimDuration;
+use svcsim_models::spec::{NodeSpec, PodBehaviour, ServiceSpec, WorkloadSpec};
+
+/// What Kubernetes objects say of a cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KubernetesSpecs {
+    /// Nodes, in the order of the input; none if the input has none.
+    pub nodes: Vec<NodeSpec>,
+    /// What creates Pods, in the order of the input.
+    pub workloads: Vec<WorkloadFacts>,
+    /// Services that traffic can be sent to, in the order of the input.
+    pub services: Vec<ServiceSpec>,
+    /// Objects that have no part in the simulation.
+    pub kept_out: Vec<KeptOut>,
+    /// Fields that have no effect on the simulation, of objects that have a part in it.
+    pub not_modelled: Vec<NotModelled>,
+    /// What is legal but odd.
+    pub warnings: Vec<Warning>,
+}
+
+/// All that manifests say of a workload; what its Pods do with requests they do not say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadFacts {
+    /// Name; unique among all workloads.
+    pub name: String,
+    /// Kind: Deployment, StatefulSet, DaemonSet, ReplicaSet or Pod.
+    pub kind: String,
+    /// Where it stands in the input, e.g. `deployments.frontend`.
+    pub field: String,
+    /// Labels of its Pods.
+    pub labels: BTreeMap<String, String>,
+    /// How many Pods it keeps; a DaemonSet's is the number of matching Nodes in the input.
+    pub replicas: u32,
+    /// One Pod on each matching Node instead of `replicas`.
+    pub daemon: bool,
+    /// Labels that a Node must carry.
+    pub node_selector: BTreeMap<String, String>,
+    /// Nodes of the input that Pods are known to run on, in the order of the Pods' names; at most `replicas`.
+    pub placed_on: Vec<String>,
+    /// `terminationGracePeriodSeconds`, or 30 s.
+    pub termination_grace: SimDuration,
+    /// The longest `lifecycle.preStop.sleep` of its containers, or zero.
+    pub pre_stop: SimDuration,
+    /// What its readiness probes say of its start.
+    pub startup: StartupHint,
+    /// Environment variables of its containers whose values are given as they are, in the order of the input.
+    pub env: Vec<(String, String)>,
+}
+
+impl WorkloadFacts {
+    /// The workload, with what the experiment says of its Pods.
+    #[must_use]
+    pub fn into_spec(self, pod: PodBehaviour) -> WorkloadSpec {
+        WorkloadSpec {
+            name: self.name,
+            field: self.field,
+            labels: self.labels,
+            replicas: self.replicas,
+            daemon: self.daemon,
+            node_selector: self.node_selector,
+            placed_on: self.placed_on,
+            termination_grace: self.termination_grace,
+            pre_stop: self.pre_stop,
+            pod,
+        }
+    }
+}
+
+/// How long a Pod takes to be Ready at least, going by its readiness probes. Pulling and starting come on top.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartupHint {
+    /// Whether any container has a readiness probe.
+    pub probed: bool,
+    /// `initialDelaySeconds`.
+    pub initial_delay: SimDuration,
+    /// `periodSeconds`.
+    pub period: SimDuration,
+    /// `successThreshold`.
+    pub success_threshold: u32,
+    /// `initialDelaySeconds + (successThreshold - 1) * periodSeconds`; all of these are of the container that takes longest.
+    pub ready_after: SimDuration,
+}
+
+/// What is being found.
+pub(super) struct Import<'a> {
+    pub(super) objects: &'a [Object],
+    pub(super) nodes: Vec<NodeSpec>,
+    pub(super) workloads: Vec<Found<'a>>,
+    pub(super) kept_out: Vec<KeptOut>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) errors: Vec<InputError>,
+}
+
+/// A workload, and what Services must know of it.
+pub(super) struct Found<'a> {
+    pub(super) facts: WorkloadFacts,
+    pub(super) object: &'a Object,
+    /// Names of its containers' ports.
+    pub(super) ports: Vec<&'a str>,
+}
+
+/// Reads the objects as the API server would check them, and models would take them.
+///
+/// # Errors
+///
+/// What the API server would refuse when the objects are created, and what svcsim cannot tell apart (equal names in two
+/// namespaces). All errors are found, not only the first.
+pub fn to_specs(objects: &[Object]) -> Result<KubernetesSpecs, Vec<InputError>> {
+    let mut import =
+        Import { objects, nodes: Vec::new(), workloads: Vec::new(), kept_out: Vec::new(), warnings: Vec::new(), errors: Vec::new() };
+    let owners = pods::owners(objects);
+    import.check_names(&owners);
+    import.add_nodes();
+    import.add_workloads(&owners);
+    let services = services::read(&mut import);
+    import.warn_of_unknown_fields();
+    if !import.errors.is_empty() {
+        return Err(import.errors);
+    }
+    let mut kept_out = import.kept_out;
+    kept_out.sort();
+    let mut not_modelled = not_modelled(objects);
+    let out: BTreeSet<_> = kept_out.iter().map(|k| (&k.file, &k.object)).collect();
+    not_modelled.retain(|n| !out.contains(&(&n.file, &n.object)));
+    let workloads = import.workloads.into_iter().map(|w| w.facts).collect();
+    Ok(KubernetesSpecs { nodes: import.nodes, workloads, services, kept_out, not_modelled, warnings: import.warnings })
+}
+
+/// Whether two objects may stand in one namespace; one that names none goes wherever it is applied.
+pub(super) fn same_namespace(a: &Object, b: &Object) -> bool {
+    a.namespace.is_none() || b.namespace.is_none() || a.namespace == b.namespace
+}
+
+impl<'a> Import<'a> {
+    /// Names must tell objects of a kind apart, and workloads of all kinds; Pods that a workload owns do not count.
+    fn check_names(&mut self, owners: &[Owner<'_>]) {
+        let mut kinds: BTreeMap<(&str, &str), &Object> = BTreeMap::new();
+        let mut workloads: BTreeMap<&str, &Object> = BTreeMap::new();
+        for (object, owner) in self.objects.iter().zip(owners) {
+            if matches!(object.body, Body::Other(_)) || !matches!(owner, Owner::None) {
+                continue;
+            }
+            if let Some(first) = kinds.insert((&object.kind, &object.name), object) {
+                self.errors.push(twice(first, object));
+                continue;
+            }
+            if matches!(object.body, Body::Node(_) | Body::Service(_)) {
+                continue;
+            }
+            if let Some(first) = workloads.insert(&object.name, object) {
+                let problem = format!("{} and {} have one name; svcsim tells workloads apart by name alone", first.title(), object.title());
+                self.errors.push(object.error("metadata.name", problem, "rename one of them, or leave it out"));
+            }
+        }
+    }
+
+    fn add_nodes(&mut self) {
+        for object in self.objects {
+            let Body::Node(node) = &object.body else { continue };
+            let labels = &node.metadata.labels;
+            let label = |names: [&str; 2]| names.iter().find_map(|n| labels.get(*n)).cloned().unwrap_or_default();
+            self.nodes.push(NodeSpec {
+                name: object.name.clone(),
+                zone: label(["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"]),
+                region: label(["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"]),
+                labels: labels.clone(),
+                schedulable: node.spec.unschedulable != Some(true),
+            });
+        }
+    }
+
+    fn add_workloads(&mut self, owners: &[Owner<'a>]) {
+        let mut placing = pods::Placing::new(self, owners);
+        for (i, object) in self.objects.iter().enumerate() {
+            let (spec, template, replicas, selector, at) = match &object.body {
+                Body::Deployment(o) => {
+                    (&o.spec.template.spec, &o.spec.template.metadata, o.spec.replicas, &o.spec.selector, "spec.template")
+                }
+                Body::StatefulSet(o) => {
+                    (&o.spec.template.spec, &o.spec.template.metadata, o.spec.replicas, &o.spec.selector, "spec.template")
+                }
+                Body::ReplicaSet(o) if matches!(owners.get(i), Some(Owner::None)) => {
+                    (&o.spec.template.spec, &o.spec.template.metadata, o.spec.replicas, &o.spec.selector, "spec.template")
+                }
+                Body::DaemonSet(o) => (&o.spec.template.spec, &o.spec.template.metadata, None, &o.spec.selector, "spec.template"),
+                Body::Pod(pod) => {
+                    if let Some(found) = placing.pod(self, i, object, pod) {
+                        self.workloads.push(found);
+                    }
+                    continue;
+                }
+                Body::Other(reason) => {
+                    self.kept_out.push(KeptOut::new(object, reason.as_str()));
+                    continue;
+                }
+                _ => continue,
+            };
+            if let Some(selector) = selector
+                && let Some((key, value)) = selector.match_labels.iter().find(|(k, v)| template.labels.get(*k) != Some(v))
+            {
+                let problem = format!("the selector asks for the label `{key}: {value}`, which the Pods of the template do not carry");
+                let fix = "give the template's `metadata.labels` all labels of the selector";
+                self.errors.push(object.error("spec.selector.matchLabels", problem, fix));
+            }
+            let Some(replicas) = self.replicas(object, replicas) else { continue };
+            let mut found = self.workload(object, at, &template.labels, spec);
+            found.facts.replicas = replicas;
+            if matches!(object.body, Body::DaemonSet(_)) {
+                let fits = |n: &&NodeSpec| found.facts.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+                found.facts.replicas = self.nodes.iter().filter(fits).count() as u32;
+                found.facts.daemon = true;
+            } else if let Some(node) = spec.node_name.as_ref().filter(|n| self.nodes.iter().any(|node| node.name == **n)) {
+                found.facts.placed_on = vec![node.clone(); replicas.min(100_000) as usize];
+            }
+            placing.place(self, i, &mut found);
+            self.workloads.push(found);
+        }
+    }
+
+    fn replicas(&mut self, object: &Object, replicas: Option<i64>) -> Option<u32> {
+        let replicas = replicas.unwrap_or(1);
+        if let Ok(n @ 0..=0x7fff_ffff) = u32::try_from(replicas) {
+            return Some(n);
+        }
+        let problem = format!("{replicas} replicas; expected a whole number from 0 to {}", i32::MAX);
+        self.errors.push(object.error("spec.replicas", problem, "give the number of Pods to keep"));
+        None
+    }
+
+    /// What a Pod spec, at the path `at` of an object, says of the object's Pods.
+    pub(super) fn workload(&mut self, object: &'a Object, at: &str, labels: &BTreeMap<String, String>, spec: &'a PodSpec) -> Found<'a> {
+        let at = join(at, "spec").replace("spec.spec", "spec");
+        let grace = spec.termination_grace_period_seconds.unwrap_or(30);
+        if grace < 0 {
+            let problem = format!("a grace period of {grace} s; expected 0 or more");
+            self.errors.push(object.error(&join(&at, "terminationGracePeriodSeconds"), problem, "give whole seconds"));
+        }
+        let mut facts = WorkloadFacts {
+            name: object.name.clone(),
+            kind: object.kind.clone(),
+            field: object.field(),
+            labels: labels.clone(),
+            replicas: 1,
+            daemon: false,
+            node_selector: spec.node_selector.clone(),
+            placed_on: Vec::new(),
+            termination_grace: seconds(grace),
+            pre_stop: SimDuration::ZERO,
+            startup: StartupHint::default(),
+            env: Vec::new(),
+        };
+        for (c, container) in spec.containers.iter().enumerate() {
+            let at = format!("{at}.containers[{c}]");
+            facts.env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
+            if let Some(probe) = &container.readiness_probe {
+                facts.startup = longer(facts.startup, probe);
+            }
+            let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) else { continue };
+            let Some(sleep) = &hook.sleep else {
+                let problem = "this preStop hook is not modelled: the Pod stops at once";
+                let why = "a hook that waits for traffic to cease changes what is lost; write it as `sleep: {seconds: N}`";
+                self.warnings.push(object.warning(&format!("{at}.lifecycle.preStop"), problem, why));
+                continue;
+            };
+            if sleep.seconds < 0 || sleep.seconds > grace {
+                let problem = format!("a sleep of {} s; expected 0 to terminationGracePeriodSeconds, which is {grace}", sleep.seconds);
+                let fix = "sleep for less, or raise the grace period";
+                self.errors.push(object.error(&format!("{at}.lifecycle.preStop.sleep.seconds"), problem, fix));
+            }
+            facts.pre_stop = facts.pre_stop.max(seconds(sleep.seconds));
+        }
+        let ports = spec.containers.iter().flat_map(|c| c.ports.iter().filter_map(|p| p.name.as_deref())).collect();
+        Found { facts, object, ports }
+    }
+
+    fn warn_of_unknown_fields(&mut self) {
+        for object in self.objects {
+            for field in object.ignored.iter().filter(|i| i.unknown) {
+                let why = "it has no effect here, and an API server that is as old would refuse it";
+                self.warnings.push(object.warning(&field.path, "Kubernetes 1.35 has no such field here", why));
+            }
+        }
+    }
+}
+
+/// An object that is there twice.
+fn twice(first: &Object, second: &Object) -> InputError {
+    let line = first.line("").map_or_else(String::new, |l| format!(":{l}"));
+    let place = format!("{}{line}", first.origin.source.file.display());
+    match (&first.namespace, &second.namespace) {
+        (Some(a), Some(b)) if a != b && first.kind != "Node" => {
+            let problem =
+                format!("{} is in the namespaces {a} and {b} (first at {place}); svcsim does not tell namespaces apart", first.title());
+            second.error("metadata.name", problem, "import one namespace at a time")
+        }
+        _ => {
+            let problem = format!("{} is in the input twice (first at {place})", first.title());
+            second.error("metadata.name", problem, "leave one of them out")
+        }
+    }
+}
+
+/// Whole seconds; negative ones have been refused.
+fn seconds(n: i64) -> SimDuration {
+    SimDuration::from_secs(u64::try_from(n).unwrap_or(0))
+}
+
+/// The hint of whichever takes longer.
+fn longer(so_far: StartupHint, probe: &super::types::Probe) -> StartupHint {
+    let (initial_delay, period) = (seconds(probe.initial_delay_seconds.unwrap_or(0)), seconds(probe.period_seconds.unwrap_or(10)));
+    let success_threshold = u32::try_from(probe.success_threshold.unwrap_or(1)).unwrap_or(1).max(1);
+    let ready_after = initial_delay + period * u64::from(success_threshold - 1);
+    let this = StartupHint { probed: true, initial_delay, period, success_threshold, ready_after };
+    if so_far.probed && so_far.ready_after >= ready_after { so_far } else { this }
+}

@@ -1,0 +1,17 @@
+//! `svcsim`: simulates the data plane of Kubernetes Services. Experiments in, reports out.
+
+mod cli;
+mod collect;
+mod design;
+mod execute;
+mod input;
+mod measures;
+mod output;
+mod statistics;
+mod verbs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,167 @@
+//! Where results come from, and where they go: [`Provenance`] lists what made them with digests; [`Place`] is
+//! a directory that is there whole or not at all.
+
+use crate::input::experiment::Loaded;
+use crate::input::files::sha256;
+use crate::verbs::{Failure, Planned};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "provenance.json";
+
+/// What made a results directory. A directory without one is not finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Provenance {
+    /// The version of svcsim.
+    pub(crate) version: String,
+    /// The experiment's name.
+    pub(crate) name: String,
+    /// SHA-256 of the resolved experiment.
+    pub(crate) experiment: String,
+    /// Keys every random stream.
+    pub(crate) seed: u64,
+    /// Design points.
+    pub(crate) points: usize,
+    /// Runs of each.
+    pub(crate) replications: u32,
+    /// SHA-256 of every file the experiment was read from, by name.
+    pub(crate) inputs: BTreeMap<String, String>,
+    /// SHA-256 of every file beside this one, by path.
+    pub(crate) files: BTreeMap<String, String>,
+    /// What it took: the only part that depends on the machine; `verify` skips it.
+    pub(crate) cost: Cost,
+}
+
+/// What making results took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Cost {
+    /// Requests simulated, warm-up included.
+    pub(crate) requests: u64,
+    /// Events handled.
+    pub(crate) events: u64,
+    /// Wall-clock seconds.
+    pub(crate) seconds: f64,
+    /// Threads.
+    pub(crate) threads: usize,
+}
+
+impl Provenance {
+    /// Of the files in `dir`, which hold the results of `planned`.
+    pub(crate) fn of(planned: &Planned, cost: &Cost, dir: &Path) -> io::Result<Self> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: planned.loaded.experiment.metadata.name.clone(),
+            experiment: sha256(planned.loaded.resolved_yaml().as_bytes()),
+            seed: planned.design.seed,
+            points: planned.design.points.len(),
+            replications: planned.design.replications,
+            inputs: planned.loaded.files.digests().map(|(path, digest)| (name(path), digest.to_owned())).collect(),
+            files: digests(dir)?,
+            cost: cost.clone(),
+        })
+    }
+
+    /// Writes it, last of all files.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+        std::fs::write(dir.join(FILE), serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads that of `dir`, or says what `dir` is instead of a results directory.
+    pub(crate) fn read(dir: &Path) -> Result<Self, String> {
+        let path = dir.join(FILE);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| format!("{}: {e}; expected a results directory, which `svcsim run` makes", path.display()))?;
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}; the file was altered, or made by another version", path.display()))
+    }
+
+    /// Files of `dir` that are not what this provenance says, by path.
+    pub(crate) fn differences(&self, dir: &Path) -> Vec<String> {
+        let found = digests(dir).unwrap_or_default();
+        let all = self.files.keys().chain(found.keys().filter(|k| !self.files.contains_key(*k)));
+        all.filter(|path| self.files.get(*path) != found.get(*path)).cloned().collect()
+    }
+}
+
+/// Digests of all files below `dir` but the provenance.
+fn digests(dir: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(dir.join(&folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if path != Path::new(FILE) {
+                found.insert(path.to_string_lossy().replace('\\', "/"), sha256(&std::fs::read(entry.path())?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Where results go.
+pub(crate) struct Place {
+    /// The directory.
+    pub(crate) dir: PathBuf,
+    /// What to tell the user about the choice; empty if nothing.
+    pub(crate) note: String,
+}
+
+impl Place {
+    /// `out`, or `results/<name>`. Results of another experiment are never overwritten: an `out` that holds some
+    /// is refused, and beside a default that does the next free name is taken.
+    pub(crate) fn find(out: Option<&Path>, loaded: &Loaded) -> Result<Self, Failure> {
+        let experiment = sha256(loaded.resolved_yaml().as_bytes());
+        let free = |dir: &Path| match Provenance::read(dir) {
+            Ok(found) => found.experiment == experiment && found.version == env!("CARGO_PKG_VERSION"),
+            Err(_) => std::fs::read_dir(dir).map_or(!dir.exists(), |mut entries| entries.next().is_none()),
+        };
+        if let Some(dir) = out {
+            if !free(dir) {
+                let problem =
+                    format!("{} holds something else; expected a new directory, or one with results of this experiment", dir.display());
+                let fix = "name another directory, or remove this one";
+                return Err(crate::input::error::InputError::new("--out", problem, fix).into());
+            }
+            return Ok(Self { dir: dir.to_owned(), note: String::new() });
+        }
+        let default = Path::new("results").join(&loaded.experiment.metadata.name);
+        let numbered = |n: u32| if n == 1 { default.clone() } else { PathBuf::from(format!("{}-{n}", default.display())) };
+        let dir = (1..).map(numbered).find(|dir| free(dir)).unwrap_or_else(|| default.clone());
+        let kept = format!(" {} holds another experiment's results and was left as it is.", default.display());
+        Ok(Self { note: if dir == default { String::new() } else { kept }, dir })
+    }
+
+    /// A directory of this process alone.
+    pub(crate) fn temporary() -> Self {
+        Self { dir: std::env::temp_dir().join(format!("svcsim-{}", std::process::id())), note: String::new() }
+    }
+
+    /// Where files are written before they are complete.
+    pub(crate) fn part(&self) -> PathBuf {
+        PathBuf::from(format!("{}.part-{}", self.dir.display(), std::process::id()))
+    }
+
+    /// Moves the complete `part` into place. The same results already there are kept as they are.
+    pub(crate) fn settle(&self, part: &Path) -> io::Result<()> {
+        if let (Ok(old), Ok(new)) = (Provenance::read(&self.dir), Provenance::read(part))
+            && old.files == new.files
+            && old.differences(&self.dir).is_empty()
+        {
+            return std::fs::remove_dir_all(part);
+        }
+        let old = PathBuf::from(format!("{}.old-{}", self.dir.display(), std::process::id()));
+        let replaced = self.dir.exists();
+        if replaced {
+            std::fs::rename(&self.dir, &old)?;
+        }
+        std::fs::rename(part, &self.dir)?;
+        if replaced { std::fs::remove_dir_all(&old) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,239 @@
+//! The report: one list of blocks, written as HTML for people and as Markdown for repositories.
+
+mod html;
+mod markdown;
+
+use std::path::Path;
+use std::{fs, io};
+
+use super::findings::{self, Finding, causes, words};
+use super::format::{count, interval, number, percent, plural, unit_of};
+use super::plots::Figure;
+use super::tables::Results;
+use super::view::{Case, View};
+
+/// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
+pub(crate) fn write(results: &Results, figures: &[Figure], dir: &Path) -> io::Result<()> {
+    fs::write(dir.join("report.html"), html(results, figures))?;
+    fs::write(dir.join("report.md"), markdown(results, figures))
+}
+
+/// The report as one HTML file without anything from outside.
+pub(crate) fn html(results: &Results, figures: &[Figure]) -> String {
+    html::render(&title(results), &blocks(results, figures))
+}
+
+/// The report as Markdown.
+pub(crate) fn markdown(results: &Results, figures: &[Figure]) -> String {
+    markdown::render(&title(results), &blocks(results, figures))
+}
+
+/// A piece of the report. Texts are plain; whoever renders them escapes them.
+enum Block {
+    Lead(String),
+    Meta(Vec<(String, String)>),
+    Heading(String),
+    Paragraph(String),
+    Bullets(Vec<String>),
+    Warnings(Vec<String>),
+    Findings(Vec<Finding>),
+    Figure(Figure),
+    Folded(String, Vec<Figure>),
+    Table(Table),
+    Code(Vec<String>),
+}
+
+/// A table whose first column names the row.
+struct Table {
+    caption: String,
+    head: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// A cell: what is shown, a smaller second part (the interval), and the number to sort by.
+struct Cell {
+    text: String,
+    small: String,
+    key: Option<f64>,
+}
+
+impl Cell {
+    fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), small: String::new(), key: None }
+    }
+
+    fn number(text: impl Into<String>, key: f64) -> Self {
+        Self { text: text.into(), small: String::new(), key: Some(key) }
+    }
+}
+
+fn title(results: &Results) -> String {
+    if results.about.name.trim().is_empty() { "Experiment".to_owned() } else { results.about.name.clone() }
+}
+
+fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
+    let view = View::new(results);
+    let about = &results.about;
+    let mut blocks = Vec::new();
+    if !about.question.trim().is_empty() {
+        blocks.push(Block::Lead(about.question.trim().to_owned()));
+    }
+    blocks.push(Block::Heading("Answer".to_owned()));
+    blocks.push(Block::Findings(findings::findings(results)));
+    blocks.push(Block::Meta(vec![
+        ("design points".to_owned(), count(about.points.len() as u64)),
+        ("replications".to_owned(), count(u64::from(about.replications))),
+        ("seed".to_owned(), about.seed.to_string()),
+        ("svcsim".to_owned(), about.version.clone()),
+    ]));
+    blocks.push(Block::Heading("Figures".to_owned()));
+    let maps = figures.iter().filter(|f| f.name.starts_with("topology_map_")).count();
+    blocks.extend(figures[..figures.len() - maps].iter().cloned().map(Block::Figure));
+    if maps > 0 {
+        blocks.push(Block::Folded("The same network at the other design points".to_owned(), figures[figures.len() - maps..].to_vec()));
+    }
+    blocks.push(Block::Heading("Numbers".to_owned()));
+    let confidence = results.summary.first().map_or(0.95, |r| r.confidence);
+    blocks.push(Block::Paragraph(format!(
+        "Means over replications with {} confidence intervals in brackets. All metrics of all series are in summary.csv, every single run is in runs.csv.",
+        percent_plain(confidence)
+    )));
+    for (caption, metrics) in [
+        ("Latency, throughput and losses", &["latency_mean", "latency_p50", "latency_p99", "latency_p999", "throughput", "error_rate"][..]),
+        (
+            "Balance and way of the requests",
+            &["jain_requests", "max_over_mean_requests", "utilisation", "extra_hop_share", "cross_zone_share", "snat_share"][..],
+        ),
+    ] {
+        blocks.extend(metric_table(&view, caption, metrics).map(Block::Table));
+    }
+    blocks.push(Block::Heading("Lost requests by cause".to_owned()));
+    blocks.push(match losses_table(&view) {
+        Some(table) => Block::Table(table),
+        None => Block::Paragraph("No request was lost.".to_owned()),
+    });
+    let warnings = findings::warnings(results);
+    blocks.push(Block::Heading("Warnings".to_owned()));
+    blocks.push(if warnings.is_empty() { Block::Paragraph("None.".to_owned()) } else { Block::Warnings(warnings) });
+    blocks.push(Block::Heading("Set-up and assumptions".to_owned()));
+    blocks.push(bullets(&about.setup, "The set-up is in experiment.yaml."));
+    if !about.assumptions.is_empty() {
+        blocks.push(Block::Paragraph("Assumed where the input said nothing:".to_owned()));
+        blocks.push(Block::Bullets(about.assumptions.clone()));
+    }
+    if !about.factors.is_empty() && !about.points.is_empty() {
+        blocks.push(Block::Table(design_table(results)));
+    }
+    blocks.push(Block::Heading("In the input but not modelled".to_owned()));
+    blocks.push(bullets(&about.not_modelled, "Nothing that was recognised."));
+    blocks.push(Block::Heading("Method and limits".to_owned()));
+    blocks.push(Block::Bullets(method(results)));
+    blocks.push(Block::Heading("How to make it again".to_owned()));
+    if !about.rebuild.is_empty() {
+        blocks.push(Block::Code(about.rebuild.clone()));
+    }
+    let mut origin = format!("Seed {}, svcsim {}.", about.seed, about.version);
+    if !about.experiment_sha256.is_empty() {
+        origin.push_str(&format!(" SHA-256 of the resolved experiment: {}.", about.experiment_sha256));
+    }
+    origin.push_str(" The digests of all data files are in provenance.json; the same experiment, seed and version give the same bytes.");
+    blocks.push(Block::Paragraph(origin));
+    blocks
+}
+
+fn bullets(lines: &[String], otherwise: &str) -> Block {
+    if lines.is_empty() { Block::Paragraph(otherwise.to_owned()) } else { Block::Bullets(lines.to_vec()) }
+}
+
+fn percent_plain(fraction: f64) -> String {
+    format!("{}%", (fraction * 1000.0).round() / 10.0)
+}
+
+fn metric_table(view: &View<'_>, caption: &str, metrics: &[&str]) -> Option<Table> {
+    let present: Vec<&str> = metrics.iter().copied().filter(|m| view.cases.iter().any(|c| view.row(c, m).is_some())).collect();
+    if present.is_empty() {
+        return None;
+    }
+    let unit = |metric: &str| view.cases.iter().find_map(|c| view.row(c, metric)).map_or("", |r| unit_of(metric, &r.unit));
+    let head = std::iter::once("case".to_owned()).chain(present.iter().map(|m| match unit(m) {
+        "" | "1" | "count" => (*m).to_owned(),
+        "share" | "fraction" => format!("{m} (%)"),
+        unit => format!("{m} ({unit})"),
+    }));
+    let row = |case: &Case| {
+        let cells = present.iter().map(|m| match view.estimate(case, m) {
+            None => Cell::text("n/a"),
+            Some(e) => {
+                let text = interval(e.mean, e.ends, unit(m));
+                let (value, small) = text.split_once(" [").map_or((text.as_str(), String::new()), |(v, rest)| (v, format!("[{rest}")));
+                let value = value.split(' ').next().unwrap_or(value);
+                Cell { text: value.to_owned(), small, key: Some(e.mean) }
+            }
+        });
+        std::iter::once(Cell::text(case.label.clone())).chain(cells).collect()
+    };
+    Some(Table { caption: caption.to_owned(), head: head.collect(), rows: view.cases.iter().map(row).collect() })
+}
+
+fn losses_table(view: &View<'_>) -> Option<Table> {
+    let replications = f64::from(view.results.about.replications.max(1));
+    let mut rows = Vec::new();
+    for case in &view.cases {
+        for loss in causes(view, case) {
+            rows.push(vec![
+                Cell::text(case.label.clone()),
+                Cell::text(words(&loss.cause)),
+                Cell::number(number(loss.requests as f64 / replications), loss.requests as f64),
+                Cell::number(percent(loss.of_requests / replications), loss.of_requests),
+                Cell::number(percent(loss.share), loss.share),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    let head = ["case", "cause", "requests per run", "part of all requests", "part of all losses"].map(str::to_owned).to_vec();
+    Some(Table { caption: "Requests that did not end well, by what ended them".to_owned(), head, rows })
+}
+
+fn design_table(results: &Results) -> Table {
+    let about = &results.about;
+    let row = |(i, point): (usize, &super::tables::Point)| {
+        let levels = (0..about.factors.len()).map(|f| Cell::text(point.levels.get(f).cloned().unwrap_or_default()));
+        [Cell::text(i.to_string()), Cell::text(about.label(i as u32))].into_iter().chain(levels).collect()
+    };
+    Table {
+        caption: "Design points and levels of their factors".to_owned(),
+        head: ["point".to_owned(), "case".to_owned()].into_iter().chain(about.factors.iter().cloned()).collect(),
+        rows: about.points.iter().enumerate().map(row).collect(),
+    }
+}
+
+fn method(results: &Results) -> Vec<String> {
+    let about = &results.about;
+    vec![
+        format!(
+            "{} of {}; each run simulates {} s that are measured, after a warm-up of {} s that is discarded so that the empty start does not count.",
+            plural(about.replications as usize, "replication"),
+            plural(about.points.len(), "design point"),
+            number(about.duration_s),
+            number(about.warm_up_s)
+        ),
+        "Common random numbers: replication i of every design point meets the same random arrivals and demands, so points are compared by the \
+         differences within replications."
+            .to_owned(),
+        "Intervals are Student-t intervals over replications (95% unless stated); a difference is named only where its interval excludes 0. Where \
+         several cases are compared with the best, their intervals are widened (Bonferroni) so that all hold together."
+            .to_owned(),
+        "The choice among cases goes by losses first (differences below 0.001% of requests do not count), then by p99 latency (differences below 1% \
+         do not count), then by whether the client's address is kept."
+            .to_owned(),
+        "Latency is what the client sees, from the intended start of a request to its end, so a stalled client omits nothing. Quantiles are taken \
+         within each replication from a histogram of all requests, then averaged over replications; the curves of the first figure pool the \
+         replications."
+            .to_owned(),
+        "Intervals speak of the randomness of the simulation, not of errors of the model: results hold for the set-up and the assumptions above, and \
+         what is not modelled can change them."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,5 @@
+//! Statistics over replications.
+
+mod interval;
+
+pub(crate) use interval::t_interval;

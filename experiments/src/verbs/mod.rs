@@ -1,0 +1,88 @@
+//! What `svcsim` can do: one file a verb. Each ends in success or a [`Failure`], which knows its exit code.
+
+pub(crate) mod check;
+pub(crate) mod import;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod verify;
+
+use crate::design::Design;
+use crate::execute::{self, Stopped};
+use crate::input::error::InputError;
+use crate::input::experiment::Loaded;
+use serde_json::Value;
+use std::io::IsTerminal;
+use std::path::Path;
+use svcsim_models::spec::ClusterSpec;
+
+/// Why a verb did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The input is wrong; nothing was written.
+    Input(Vec<InputError>),
+    /// The input is right, but a check, a verification or a write failed.
+    Failed(String),
+    /// The user said stop; nothing was written.
+    Interrupted,
+}
+
+impl Failure {
+    /// The exit code that schedulers and scripts go by.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Input(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Says what happened on standard error.
+    pub(crate) fn print(&self) {
+        match self {
+            Self::Input(errors) => {
+                let color = std::io::stderr().is_terminal();
+                for error in errors {
+                    eprintln!("{}\n", error.render(color));
+                }
+            }
+            Self::Failed(what) => eprintln!("error: {what}"),
+            Self::Interrupted => eprintln!("interrupted: nothing was written"),
+        }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        Self::Input(vec![error])
+    }
+}
+
+impl From<Vec<InputError>> for Failure {
+    fn from(errors: Vec<InputError>) -> Self {
+        Self::Input(errors)
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Wrong(error) => Self::Input(vec![*error]),
+            Stopped::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+/// An experiment that is known to run.
+pub(crate) struct Planned {
+    pub(crate) loaded: Loaded,
+    pub(crate) design: Design,
+    pub(crate) specs: Vec<ClusterSpec>,
+}
+
+/// Reads an experiment and checks every point of its design.
+pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Failure> {
+    let loaded = Loaded::read(path, sets)?;
+    let design = Design::of(&loaded.experiment.design).map_err(|e| loaded.placed(e))?;
+    let specs = execute::specs(&loaded, &design)?;
+    Ok(Planned { loaded, design, specs })
+}

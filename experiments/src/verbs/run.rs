@@ -1,0 +1,99 @@
+//! `svcsim run`: an experiment in, a results directory and a short answer out.
+
+use super::{Failure, Planned, plan};
+use crate::cli::{Format, RunArgs};
+use crate::collect::collect;
+use crate::execute::execute;
+use crate::output::provenance::{Cost, Place, Provenance};
+use crate::output::{Results, findings};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Runs the experiment and writes its results.
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let mut sets = args.sets.clone();
+    sets.extend(args.seed.map(|seed| ("design.seed".to_owned(), Value::from(seed))));
+    let planned = plan(&args.experiment, &sets)?;
+    let place = Place::find(args.out.as_deref(), &planned.loaded)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler in one process cannot be set; then Ctrl-C ends the process at once, which is safe too.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let progress = !args.quiet && std::io::stderr().is_terminal();
+    let (results, cost) = simulate(&planned, args.threads, progress, &interrupted)?;
+    let dir = write(&planned, &results, &cost, &place)?;
+    if args.quiet {
+        return Ok(());
+    }
+    match args.format {
+        Format::Text => print!("{}", text(&results, &place, &dir, &cost)),
+        Format::Json => println!("{}", as_json(&results, &dir)),
+    }
+    Ok(())
+}
+
+/// Runs every unit and makes the tables.
+pub(crate) fn simulate(
+    planned: &Planned,
+    threads: Option<usize>,
+    progress: bool,
+    interrupted: &AtomicBool,
+) -> Result<(Results, Cost), Failure> {
+    let Planned { loaded, design, specs } = planned;
+    let start = Instant::now();
+    let runs = execute(loaded, design, specs, threads, progress, interrupted)?;
+    let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
+    let events = runs.iter().map(|r| r.events).sum();
+    let results = collect(loaded, design, specs, &runs);
+    Ok((
+        results,
+        Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
+    ))
+}
+
+/// Writes tables, figures, report and provenance beside their place, then moves them there in one step.
+pub(crate) fn write(planned: &Planned, results: &Results, cost: &Cost, place: &Place) -> Result<PathBuf, Failure> {
+    let failed = |e: std::io::Error| Failure::Failed(format!("{}: the results could not be written: {e}", place.dir.display()));
+    let part = place.part();
+    let fill = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&part)?;
+        std::fs::write(part.join("experiment.yaml"), planned.loaded.resolved_yaml())?;
+        results.write(&part)?;
+        crate::output::publish(results, &part)?;
+        Provenance::of(planned, cost, &part)?.write(&part)?;
+        place.settle(&part)
+    };
+    fill().map_err(|e| {
+        // What is left of a failed attempt helps nobody.
+        let _ = std::fs::remove_dir_all(&part);
+        failed(e)
+    })?;
+    Ok(place.dir.clone())
+}
+
+fn text(results: &Results, place: &Place, dir: &Path, cost: &Cost) -> String {
+    let mut text = findings::terminal_table(results);
+    let million = cost.requests as f64 / 1e6;
+    text.push_str(&format!(
+        "\n{million:.1} million requests, {:.2} events each, in {:.1} s.{}\nReport: {}\n",
+        cost.events as f64 / cost.requests.max(1) as f64,
+        cost.seconds,
+        place.note,
+        dir.join("report.html").display()
+    ));
+    text
+}
+
+fn as_json(results: &Results, dir: &Path) -> Value {
+    let rows = results.summary.iter().map(|r| {
+        json!({
+            "point": r.point, "label": results.about.label(r.point), "series": r.series, "metric": r.metric, "unit": r.unit,
+            "mean": r.mean, "ci_low": r.ci_low, "ci_high": r.ci_high, "replications": r.replications, "warning": r.warning,
+        })
+    });
+    json!({ "results": dir, "warnings": results.about.warnings, "summary": rows.collect::<Vec<_>>() })
+}
