@@ -173,7 +173,8 @@ impl PointTables<'_> {
                 metric,
                 unit: unit.to_owned(),
                 mean: values.iter().sum::<f64>() / values.len() as f64,
-                ci_low: interval.map(|i| i.low),
+                // No metric can be negative; near zero the t interval does not know that.
+                ci_low: interval.map(|i| i.low.max(0.0)),
                 ci_high: interval.map(|i| i.high),
                 confidence: CONFIDENCE,
                 replications: values.len() as u32,

@@ -271,7 +271,27 @@ fn reason(view: &View<'_>, p99: &Ranking) -> Option<Finding> {
         .collect();
     let rest = if more > 0 { format!("; {more} other ways are in the table") } else { String::new() };
     let start = if view.cases.len() > 1 { "Requests go different ways" } else { "The way of a request" };
-    Some(finding(Kind::Reason, format!("{start}: {}{rest}.", sentences.join("; "))))
+    let times = times(view, p99).map_or_else(String::new, |t| format!(" {t}"));
+    Some(finding(Kind::Reason, format!("{start}: {}{rest}.{times}", sentences.join("; "))))
+}
+
+/// Where the time of the mean request goes in the case with the lowest and in that with the highest p99.
+fn times(view: &View<'_>, p99: &Ranking) -> Option<String> {
+    let (best, worst) = (&view.cases[p99.best()], &view.cases[p99.order.last()?.0]);
+    if best == worst || !p99.any_told_apart() {
+        return None;
+    }
+    let of = |metric: &str| Some((view.mean(best, metric)?, view.mean(worst, metric)?));
+    let (network, wait) = (of("time_network")?, of("time_wait")?);
+    Some(format!(
+        "The mean request spends {} ms on the network with {} and {} ms with {}, and waits {} and {} ms in line at the Pod.",
+        number(network.0),
+        best.quoted(),
+        number(network.1),
+        worst.quoted(),
+        number(wait.0),
+        number(wait.1)
+    ))
 }
 
 /// The way of requests through the cluster, as shares of them.
@@ -413,7 +433,7 @@ fn evenness(view: &View<'_>, balance: Option<&Ranking>) -> Option<Finding> {
     let hottest = |i: usize| {
         let load = loads.iter().find(|l| l.label == cases[i].label)?;
         let pod = load.pods.iter().max_by(|a, b| a.relative.total_cmp(&b.relative))?;
-        Some(format!("its busiest Pod, {} on {}, gets {} times an equal share", pod.pod, pod.node, number(pod.relative)))
+        Some(format!("its busiest Pod, {} on {}, gets {} times an equal share on average", pod.pod, pod.node, number(pod.relative)))
     };
     let busy = hottest(worst).map_or_else(String::new, |h| format!("; {h}"));
     let text = if balance.order.len() == 1 {
@@ -427,7 +447,7 @@ fn evenness(view: &View<'_>, balance: Option<&Ranking>) -> Option<Finding> {
     } else {
         format!(
             "Load is most even over the Pods with {} (Jain {}, 1 is even) and least even with {} (Jain {}){busy}.",
-            cases[best].label,
+            cases[best].quoted(),
             jain(best),
             cases[worst].quoted(),
             jain(worst)
@@ -469,7 +489,11 @@ fn recommendation(view: &View<'_>, p99: &Ranking, losses: Option<&Ranking>, bala
         && !losses.is_worse(choice, LOSSES_MATTER)
     {
         let rate = mean(choice, "error_rate").unwrap_or(0.0);
-        why.push(if rate == 0.0 { "it loses no request".to_owned() } else { format!("no other loses fewer requests ({})", percent(rate)) });
+        why.push(if rate == 0.0 {
+            "it loses no request".to_owned()
+        } else {
+            format!("no other loses fewer requests beyond noise ({})", percent(rate))
+        });
     }
     let among = if p99.is_worse(choice, slack) { "of those its p99 is the lowest" } else { "no other has a lower p99" };
     why.push(format!("{among} ({} {}{})", number(p99_of(choice)), p99.unit, if peers.is_empty() { "" } else { ", within noise and 1%" }));

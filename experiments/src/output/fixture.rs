@@ -105,6 +105,8 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
             push("latency_p90", "ms", p99 * 0.55);
             push("latency_p99", "ms", p99);
             push("latency_p999", "ms", p99 * 1.9 * (1.0 + 0.02 * noise.bell()));
+            push("time_wait", "ms", p99 * 0.02);
+            push("time_network", "ms", 0.4 + entry.extra_hop * 0.6 + entry.cross_zone * 0.5);
             push("throughput", "requests/s", 3000.0 * (1.0 - entry.loss) + 6.0 * load);
             push("error_rate", "share", (entry.loss * (1.0 + 0.05 * noise.bell())).max(0.0));
             push("jain_requests", "1", (entry.jain + 0.001 * noise.bell()).min(1.0));

@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// The file that holds [`About`]; written last, so that a directory without it is known to be incomplete.
-pub(crate) const ABOUT_FILE: &str = "about.json";
+const ABOUT_FILE: &str = "about.json";
 
 /// What a results directory is about: everything that is not a number measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -295,20 +295,6 @@ pub(crate) struct Results {
     /// Its traffic per design point.
     pub(crate) links: Vec<LinkRow>,
 }
-
-/// Names of the data files that [`Results::write`] makes, in the order in which it writes them.
-pub(crate) const DATA_FILES: [&str; 10] = [
-    RunRow::FILE,
-    SummaryRow::FILE,
-    BalanceRow::FILE,
-    ErrorRow::FILE,
-    TimelineRow::FILE,
-    IncidentRow::FILE,
-    LatencyRow::FILE,
-    VertexRow::FILE,
-    LinkRow::FILE,
-    ABOUT_FILE,
-];
 
 impl Results {
     /// Writes every table and `about.json` into a directory, which is made if it is not there.

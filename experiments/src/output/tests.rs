@@ -235,7 +235,7 @@ fn odd_files_are_refused_with_a_reason() {
 
     let lines: Vec<&str> = runs.lines().collect();
     fs::write(path.join("runs.csv"), lines[..lines.len() - 1].join("\n") + "\n").unwrap();
-    refused("runs.csv: has 51 rows where about.json counts 52");
+    refused("runs.csv: has 59 rows where about.json counts 60");
     fs::write(path.join("runs.csv"), &runs[..runs.len() - 30]).unwrap();
     refused("runs.csv");
     fs::write(path.join("runs.csv"), runs.replacen(",ms,", ",ms,x", 1)).unwrap();

@@ -108,7 +108,7 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
         title: TITLE.to_owned(),
         caption: "Upper panels: requests lost per window of time; marks along the top are what happened to Pods. Lower panels: endpoints that are ready, \
                   and Nodes whose rules do not yet know the newest endpoints: while that number is above 0, requests can be sent to a Pod that is gone. \
-                  All panels share their axes, so heights can be compared."
+                  A request without an answer is lost when its client gives up, so such losses stand a timeout after their cause. All panels share their axes."
             .to_owned(),
         alt,
         svg,

@@ -17,8 +17,10 @@ const LANES: i32 = 6;
 pub(crate) struct Load {
     /// The case, and the Service where there are several.
     pub(crate) label: String,
-    /// Jain's index over the means.
+    /// Jain's index: the mean over runs where it was measured, or else that of the Pods' means.
     pub(crate) jain: f64,
+    /// Requests of the busiest Pod relative to an equal share.
+    pub(crate) max_over_mean: f64,
     /// Pods with their part of requests times the number of Pods.
     pub(crate) pods: Vec<PodLoad>,
 }
@@ -66,7 +68,9 @@ pub(crate) fn loads(view: &View<'_>) -> Vec<Load> {
             let pooled = if squares > 0.0 { total * total / (squares * pods.len() as f64) } else { 1.0 };
             let jain = view.mean(case, "jain_requests").filter(|_| series.len() == 1).unwrap_or(pooled);
             let label = if series.len() == 1 { case.label.clone() } else { format!("{}: {name}", case.label) };
-            loads.push(Load { label, jain, pods });
+            let pooled = pods.iter().map(|p| p.relative).fold(0.0, f64::max);
+            let max_over_mean = view.mean(case, "max_over_mean_requests").filter(|_| series.len() == 1).unwrap_or(pooled);
+            loads.push(Load { label, jain, max_over_mean, pods });
         }
     }
     loads
@@ -91,11 +95,12 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
     } else {
         vec![Key { text: "one Pod".to_owned(), stroke: None, mark: Some(look("")) }]
     };
-    let most = loads.iter().flat_map(|l| l.pods.iter().map(|p| p.relative)).fold(1.0, f64::max);
+    // The axis reaches as far on both sides of 1 as the Pods do, and never below 0.
+    let far = loads.iter().flat_map(|l| l.pods.iter().map(|p| (p.relative - 1.0).abs())).fold(0.1, f64::max) * 1.12;
     let style = Type::new(13.0);
     let names = loads.iter().map(|l| style.width(&l.label)).fold(40.0, f64::max).min(250.0);
     let (left, right) = (16.0 + names + 20.0, WIDTH - 16.0 - 130.0);
-    let x = Scale::linear((0.0, most * 1.06), (left, right));
+    let x = Scale::linear(((1.0 - far).max(0.0), 1.0 + far), (left, right));
     let most_pods = loads.iter().map(|l| l.pods.len()).max().unwrap_or(0);
     let radius = if most_pods > 40 { 3.0 } else { 4.5 };
     let lanes = if loads.len() > 12 { 1 } else { LANES };
@@ -135,14 +140,14 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
                 );
             }
             canvas.text((right + 14.0, middle), &format!("{:.3}", load.jain), style);
-            canvas.text((right + 66.0, middle), &format!("{:.2}", hottest.relative), style);
+            canvas.text((right + 66.0, middle), &format!("{:.2}", load.max_over_mean), style);
         }
     });
     Figure {
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
         caption: "Each mark is one Pod; at 1 it got exactly its share, at 2 twice as much (means over replications). Jain's fairness index is 1 when \
-                  all Pods get the same and 1/n when one of n Pods gets everything; max/mean is the load of the busiest Pod."
+                  all Pods get the same and 1/n when one of n Pods gets everything; max/mean is the load of the busiest Pod. Both are computed in each run and then averaged, so they also show what the marks average out."
             .to_owned(),
         alt,
         svg,

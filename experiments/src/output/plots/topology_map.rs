@@ -160,7 +160,12 @@ fn map(view: &View<'_>, network: &Network, roads: &[Road], point: u32, number: u
             let (a, b) = (spots[road.ends.0], spots[road.ends.1]);
             let busy = road.utilisation >= 0.8 || road.dropped > 0.0;
             let width = if most > 0.0 { 0.75 + 8.0 * (road.bytes / most).max(0.0).sqrt() } else { 0.75 };
-            canvas.line((a.x, a.y), (b.x, b.y), Stroke::new(if busy { VERMILLION } else { FRAME }, width));
+            let bend = bend(road, &spots);
+            let path: Vec<(f64, f64)> = match bend {
+                0.0 => vec![(a.x, a.y), (b.x, b.y)],
+                _ => (0..=24).map(|k| along(a, b, bend, f64::from(k) / 24.0)).collect(),
+            };
+            canvas.path(&path, Stroke::new(if busy { VERMILLION } else { FRAME }, width));
         }
         for (place, spot) in network.places.iter().zip(&spots) {
             draw_place(canvas, place, *spot, tint(&place.zone));
@@ -348,6 +353,26 @@ fn draw_place(canvas: &mut Canvas<'_>, place: &Place, spot: Spot, tint: Colour) 
     }
 }
 
+/// How far a road between neighbours in a row has to bend down to pass below the boxes between them.
+fn bend(road: &Road, spots: &[Spot]) -> f64 {
+    let (a, b) = (spots[road.ends.0], spots[road.ends.1]);
+    let (left, right) = (a.x.min(b.x), a.x.max(b.x));
+    let between = |(i, s): (usize, &Spot)| {
+        i != road.ends.0
+            && i != road.ends.1
+            && s.x > left
+            && s.x < right
+            && (s.y - a.y).abs() < s.half_height
+            && (s.y - b.y).abs() < s.half_height
+    };
+    if spots.iter().enumerate().any(between) { 80.0 } else { 0.0 }
+}
+
+/// A point of the way from one place to another.
+fn along(a: Spot, b: Spot, bend: f64, part: f64) -> (f64, f64) {
+    (a.x + (b.x - a.x) * part, a.y + (b.y - a.y) * part + 2.0 * bend * part * (1.0 - part))
+}
+
 fn road_label(canvas: &mut Canvas<'_>, road: &Road, spots: &[Spot], network: &Network, taken: &mut Vec<Spot>) {
     let leaf = network.places[road.ends.0].layer == 3 || network.places[road.ends.1].layer == 3;
     let mut parts = Vec::new();
@@ -363,11 +388,10 @@ fn road_label(canvas: &mut Canvas<'_>, road: &Road, spots: &[Spot], network: &Ne
     let text = parts.join(", ");
     let style = Type::new(11.0).anchor(Anchor::Middle);
     let (a, b) = (spots[road.ends.0], spots[road.ends.1]);
-    let at = |part: f64| Spot {
-        x: a.x + (b.x - a.x) * part,
-        y: a.y + (b.y - a.y) * part,
-        half_width: style.width(&text) / 2.0 + 3.0,
-        half_height: 8.0,
+    let bend = bend(road, spots);
+    let at = |part: f64| {
+        let (x, y) = along(a, b, bend, part);
+        Spot { x, y, half_width: style.width(&text) / 2.0 + 3.0, half_height: 8.0 }
     };
     let free = |s: &Spot| {
         taken.iter().all(|t| (t.x - s.x).abs() >= t.half_width + s.half_width || (t.y - s.y).abs() >= t.half_height + s.half_height)
