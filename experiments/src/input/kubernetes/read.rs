@@ -14,8 +14,10 @@ pub const LARGEST_INPUT: usize = 64 << 20;
 
 /// Lists in lists that are looked into.
 const DEEPEST_LIST: usize = 8;
-/// Errors of one text that are reported.
+/// Errors that are reported at once.
 const MOST_ERRORS: usize = 20;
+/// Unread fields of one object that are listed; no real object has as many.
+const MOST_UNREAD: usize = 1_000;
 
 /// The kinds that are modelled, with the API that defines them.
 const KINDS: [(&str, &str); 7] = [
@@ -129,7 +131,7 @@ fn syntax(source: &Source, error: &serde_saphyr::Error) -> InputError {
     let problem = error.to_string();
     let unbounded = matches!(error, Budget { .. } | AliasReplayLimitExceeded { .. } | AliasReplayStackDepthExceeded { .. });
     if unbounded || ["alias replay", "recursion limit", "anchor event"].iter().any(|limit| problem.contains(limit)) {
-        let problem = "the YAML is nested too deep, or its aliases stand for more than the file could hold";
+        let problem = "more YAML than is read: nested too deep, too many values, or aliases that stand for more than a file could hold";
         return complain(at, problem.to_owned(), "write the objects out instead of using anchors and aliases, or split the file");
     }
     if let DuplicateMappingKey { key, .. } = error {
@@ -178,13 +180,8 @@ struct Reading<'a> {
 type Implied<'a> = Option<(&'a str, &'a str)>;
 
 impl Reading<'_> {
-    fn end(mut self) -> Result<Vec<Object>, Vec<InputError>> {
-        let more = self.errors.len().saturating_sub(MOST_ERRORS);
-        self.errors.truncate(MOST_ERRORS);
-        if more > 0 {
-            self.errors.push(whole(self.source, &format!("{more} more errors"), "correct the ones above first"));
-        }
-        if self.errors.is_empty() { Ok(self.objects) } else { Err(self.errors) }
+    fn end(self) -> Result<Vec<Object>, Vec<InputError>> {
+        if self.errors.is_empty() { Ok(self.objects) } else { Err(few(self.errors)) }
     }
 
     /// Adds an object, or all items of a list.
@@ -225,6 +222,16 @@ impl Reading<'_> {
             Err(errors) => self.errors.extend(errors),
         }
     }
+}
+
+/// The first errors, and how many more there are.
+pub(super) fn few(mut errors: Vec<InputError>) -> Vec<InputError> {
+    let more = errors.len().saturating_sub(MOST_ERRORS);
+    errors.truncate(MOST_ERRORS);
+    if more > 0 {
+        errors.push(InputError::new("", format!("{more} more errors"), "correct the ones above first"));
+    }
+    errors
 }
 
 /// A path, a problem and a fix.
@@ -410,6 +417,9 @@ impl Object {
             let Some((name, parent)) = keys.split_last() else { continue };
             let path = path_of(&parts);
             let verdict = schema::judge(&self.kind, parent, name);
+            if errors.len() > MOST_ERRORS || self.ignored.len() >= MOST_UNREAD {
+                break;
+            }
             if let Unread::Typo(meant) = verdict {
                 let problem = format!("unknown field `{name}`, did you mean `{meant}`?");
                 let fix = format!("write `{meant}`: a field that nobody reads would silently change the results");

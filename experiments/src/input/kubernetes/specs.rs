@@ -1,6 +1,7 @@
 //! From objects to the plain facts that models take.
 
 use super::pods::{self, Owner};
+use super::read::few;
 use super::report::not_modelled;
 use super::types::PodSpec;
 use super::{Body, KeptOut, NotModelled, Object, join, services};
@@ -123,7 +124,7 @@ pub fn to_specs(objects: &[Object]) -> Result<KubernetesSpecs, Vec<InputError>> 
     let services = services::read(&mut import);
     import.warn_of_unknown_fields();
     if !import.errors.is_empty() {
-        return Err(import.errors);
+        return Err(few(import.errors));
     }
     let mut kept_out = import.kept_out;
     kept_out.sort();
@@ -131,7 +132,27 @@ pub fn to_specs(objects: &[Object]) -> Result<KubernetesSpecs, Vec<InputError>> 
     let out: BTreeSet<_> = kept_out.iter().map(|k| (&k.file, &k.object)).collect();
     not_modelled.retain(|n| !out.contains(&(&n.file, &n.object)));
     let workloads = import.workloads.into_iter().map(|w| w.facts).collect();
-    Ok(KubernetesSpecs { nodes: import.nodes, workloads, services, kept_out, not_modelled, warnings: import.warnings })
+    Ok(KubernetesSpecs { nodes: import.nodes, workloads, services, kept_out, not_modelled, warnings: not_too_often(import.warnings) })
+}
+
+/// Of warnings that say the same of many objects, the first, and how many more there are.
+fn not_too_often(warnings: Vec<Warning>) -> Vec<Warning> {
+    const MOST: usize = 5;
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    let mut kept: Vec<Warning> = Vec::new();
+    for warning in warnings {
+        let seen = times.entry(warning.problem.clone()).or_default();
+        *seen += 1;
+        if *seen <= MOST {
+            kept.push(warning);
+        }
+    }
+    for (problem, seen) in times.into_iter().filter(|(_, seen)| *seen > MOST) {
+        if let Some(last) = kept.iter_mut().rfind(|w| w.problem == problem) {
+            last.problem = format!("{problem} (and {} more like it)", seen - MOST);
+        }
+    }
+    kept
 }
 
 /// Whether two objects may stand in one namespace; one that names none goes wherever it is applied.

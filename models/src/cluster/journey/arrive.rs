@@ -50,7 +50,7 @@ impl Cluster {
             }
         }
         self.recorder.arrived(id, now);
-        self.travel(key, now, vertex, ctx);
+        self.travel(key, request, now, vertex, ctx);
     }
 }
 

@@ -7,12 +7,12 @@ use svcsim_engine::Key;
 
 impl Cluster {
     /// The answer, good or bad, is at the client.
-    pub(in crate::cluster) fn answered(&mut self, key: Key, ctx: &mut Ctx<'_>) {
-        let Some(request) = self.requests.remove(key) else { return };
+    pub(in crate::cluster) fn answered(&mut self, key: Key, request: &Request, ctx: &mut Ctx<'_>) {
+        self.requests.remove(key);
         if request.ended {
             return;
         }
-        self.record_end(&request, request.result, ctx);
+        self.record_end(request, request.result, ctx);
         let source = &mut self.sources[request.source];
         if let Some(max_idle) = source.max_idle
             && request.result == Outcome::Completed

@@ -90,7 +90,8 @@ impl Cluster {
         }
     }
 
-    fn pod_vertex(&self, id: PodId) -> VertexId {
+    #[inline]
+    pub(in crate::cluster) fn pod_vertex(&self, id: PodId) -> VertexId {
         self.nodes[self.pods[id].node].vertex
     }
 }

@@ -1,97 +1,99 @@
 //! A message moves: over links, and through those who choose its way.
 
-use crate::cluster::{Cluster, Ctx, Event, Outcome, Stage};
+use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::{Destination, Sender, Verdict};
 use crate::ids::VertexId;
 use crate::network::{Leg, Transit};
 use crate::spec::Via;
-use svcsim_engine::{Key, SimTime};
+use svcsim_engine::{Key, SimDuration, SimTime};
+
+/// A reset, an ICMP error or a bare 503 is a small packet.
+const ERROR_BYTES: u32 = 100;
 
 impl Cluster {
     /// A message is where it was expected: at the end of its leg, or before a link that queues.
     pub(in crate::cluster) fn message_reaches(&mut self, key: Key, vertex: VertexId, ctx: &mut Ctx<'_>) {
-        // Its client may have given up and been told; what is still in the cluster then is let go.
-        if self.requests.get(key).is_some() {
-            self.travel(key, ctx.now(), vertex, ctx);
+        if let Some(&request) = self.requests.get(key) {
+            self.travel(key, request, ctx.now(), vertex, ctx);
         }
     }
 
-    /// Moves the message of `key`, which is at `vertex` at time `at`, as far as nothing has to be decided in
-    /// between. Links without queues and Nodes that only follow a conntrack entry are passed in one go.
-    pub(in crate::cluster) fn travel(&mut self, key: Key, mut at: SimTime, mut vertex: VertexId, ctx: &mut Ctx<'_>) {
+    /// Moves the message of `request`, which is at `vertex` at time `at`, as far as nothing has to be decided
+    /// in between: links without queues and Nodes that only follow a conntrack entry are passed in one go.
+    /// `request` is worked on as a copy and stored under `key` where the message comes to rest.
+    pub(in crate::cluster) fn travel(&mut self, key: Key, mut request: Request, mut at: SimTime, mut vertex: VertexId, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
-        while let Some(request) = self.requests.get(key) {
-            let (stage, fresh, source, result) = (request.stage, request.fresh, request.source, request.result);
-            let inbound = matches!(stage, Stage::ToLoadBalancer | Stage::ToEntry | Stage::ToPod);
-            let bytes = match (inbound, result) {
-                (true, _) => request.request_bytes,
-                (false, Outcome::Completed) => request.response_bytes,
-                // A reset, an ICMP error or a bare 503 is a small packet.
-                (false, _) => 100,
-            };
-            let leg = Leg { at: vertex, to: self.heading(key), flow: request.connection.flow };
-            let stream = &mut self.sources[source].streams.network;
-            match self.network.advance(now, at, leg, u64::from(bytes), stream) {
+        let r = &mut request;
+        loop {
+            let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
+            let stream = &mut self.sources[r.source].streams.network;
+            let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, message_bytes(r), stream) {
+                Transit::Arrived { at, hops } => (at, leg.to, hops),
                 Transit::Continues { vertex, at, hops } => {
-                    self.count_hops(key, hops);
-                    ctx.schedule_at(at, Event::MessageReaches { request: key, vertex });
-                    return;
+                    r.hops = r.hops.saturating_add(hops as u16);
+                    return self.rest(key, request, at, vertex, ctx);
                 }
-                Transit::Dropped { .. } => return self.lose(key, Outcome::LinkDrop, ctx),
-                Transit::Arrived { at: arrival, hops } => {
-                    self.count_hops(key, hops);
-                    at = arrival;
-                    vertex = leg.to;
+                Transit::Dropped { .. } => {
+                    self.store(key, request);
+                    return self.lose(key, Outcome::LinkDrop, ctx);
                 }
-            }
-            let decides = match stage {
-                Stage::ToLoadBalancer | Stage::ToEntry => fresh,
-                Stage::ToPod | Stage::ToClient => true,
-                Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
             };
-            if !decides {
-                if stage == Stage::ToLoadBalancer {
-                    at += self.load_balancer_delay(key);
+            (at, vertex) = (arrival, vertex_then);
+            r.hops = r.hops.saturating_add(hops as u16);
+            if !r.decides() {
+                if r.stage == Stage::ToLoadBalancer {
+                    at += self.load_balancer_delay(r);
                 }
-                self.next_stage(key);
-            } else if at > now {
-                ctx.schedule_at(at, Event::MessageReaches { request: key, vertex });
-                return;
-            } else {
-                match stage {
-                    Stage::ToLoadBalancer => at += self.choose_node(key),
-                    Stage::ToEntry => {
-                        if let Some(cause) = self.choose_pod(key) {
-                            return self.lose(key, cause, ctx);
-                        }
+                self.pass(r);
+                continue;
+            }
+            if at > now {
+                return self.rest(key, request, at, vertex, ctx);
+            }
+            match r.stage {
+                Stage::ToLoadBalancer => at += self.choose_node(r),
+                Stage::ToEntry => {
+                    if let Some(cause) = self.choose_pod(r) {
+                        self.store(key, request);
+                        return self.lose(key, cause, ctx);
                     }
-                    Stage::ToPod => return self.admit(key, ctx),
-                    _ => return self.answered(key, ctx),
                 }
+                Stage::ToPod => {
+                    self.store(key, request);
+                    return self.admit(key, ctx);
+                }
+                _ => return self.answered(key, &request, ctx),
             }
         }
     }
 
-    fn count_hops(&mut self, key: Key, hops: u32) {
-        if let Some(r) = self.requests.get_mut(key) {
-            r.hops = r.hops.saturating_add(hops as u16);
+    /// The message is next looked at when it is at `vertex`.
+    #[inline]
+    fn rest(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
+        self.store(key, request);
+        ctx.schedule_at(at, Event::MessageReaches { request: key, vertex });
+    }
+
+    #[inline]
+    fn store(&mut self, key: Key, request: Request) {
+        if let Some(slot) = self.requests.get_mut(key) {
+            *slot = request;
         }
     }
 
     /// The vertex at the end of the message's leg.
-    fn heading(&self, key: Key) -> VertexId {
-        let Some(r) = self.requests.get(key) else { return self.network.edge() };
+    #[inline]
+    fn heading(&self, r: &Request) -> VertexId {
         match r.stage {
             Stage::ToLoadBalancer | Stage::BackToLoadBalancer => self.network.edge(),
             Stage::ToEntry | Stage::BackToEntry => self.nodes[r.connection.entry].vertex,
-            Stage::ToPod | Stage::InPod => self.nodes[self.pods[r.connection.pod].node].vertex,
+            Stage::ToPod | Stage::InPod => self.pod_vertex(r.connection.pod),
             Stage::ToClient => self.sources[r.source].clients[r.client as usize].vertex,
         }
     }
 
-    /// What follows when nothing has to be decided.
-    fn next_stage(&mut self, key: Key) {
-        let Some(r) = self.requests.get_mut(key) else { return };
+    /// What follows where nothing has to be decided.
+    fn pass(&self, r: &mut Request) {
         r.stage = match r.stage {
             Stage::ToLoadBalancer => Stage::ToEntry,
             Stage::ToEntry => Stage::ToPod,
@@ -100,28 +102,24 @@ impl Cluster {
         };
     }
 
-    fn load_balancer_delay(&mut self, key: Key) -> svcsim_engine::SimDuration {
-        let Some(r) = self.requests.get(key) else { return svcsim_engine::SimDuration::ZERO };
-        let service = self.sources[r.source].service;
-        self.load_balancers[service].as_mut().map_or(svcsim_engine::SimDuration::ZERO, |lb| lb.delay())
+    fn load_balancer_delay(&mut self, r: &Request) -> SimDuration {
+        let lb = self.load_balancers[self.sources[r.source].service].as_mut();
+        lb.map_or(SimDuration::ZERO, |lb| lb.delay())
     }
 
     /// The load balancer sends a new connection to a Node; returns how long the message stays in it.
-    fn choose_node(&mut self, key: Key) -> svcsim_engine::SimDuration {
-        let delay = self.load_balancer_delay(key);
-        if let Some(r) = self.requests.get_mut(key) {
-            if let Some(lb) = self.load_balancers[self.sources[r.source].service].as_mut() {
-                r.connection.entry = lb.choose();
-            }
-            r.stage = Stage::ToEntry;
+    fn choose_node(&mut self, r: &mut Request) -> SimDuration {
+        let delay = self.load_balancer_delay(r);
+        if let Some(lb) = self.load_balancers[self.sources[r.source].service].as_mut() {
+            r.connection.entry = lb.choose();
         }
+        r.stage = Stage::ToEntry;
         delay
     }
 
-    /// The entry Node's proxy chooses a Pod for a new connection and keeps the choice for its later packets.
+    /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets.
     /// Returns the cause if the packet vanishes.
-    fn choose_pod(&mut self, key: Key) -> Option<Outcome> {
-        let r = self.requests.get_mut(key)?;
+    fn choose_pod(&mut self, r: &mut Request) -> Option<Outcome> {
         let source = &self.sources[r.source];
         let destination = if source.via == Via::ClusterIP { Destination::ClusterIP } else { Destination::External };
         let sender = if source.in_cluster { Sender::Pod } else { Sender::Outside };
@@ -145,13 +143,35 @@ impl Cluster {
     /// Sends the answer of a request back from `vertex`: the way it came, since whoever translated the
     /// addresses has to translate them back. Without SNAT the Pod is on the entry Node or answers directly.
     pub(in crate::cluster) fn send_back(&mut self, key: Key, result: Outcome, vertex: VertexId, ctx: &mut Ctx<'_>) {
-        let Some(r) = self.requests.get_mut(key) else { return };
-        r.result = result;
-        r.stage = match (r.connection.snat, self.sources[r.source].goes_through_load_balancer()) {
+        let Some(&(mut request)) = self.requests.get(key) else { return };
+        request.result = result;
+        request.stage = match (request.connection.snat, self.sources[request.source].goes_through_load_balancer()) {
             (true, _) => Stage::BackToEntry,
             (false, true) => Stage::BackToLoadBalancer,
             (false, false) => Stage::ToClient,
         };
-        self.travel(key, ctx.now(), vertex, ctx);
+        self.travel(key, request, ctx.now(), vertex, ctx);
     }
+}
+
+impl Request {
+    /// Whether somebody has to choose, serve or record at the end of this leg.
+    #[inline]
+    const fn decides(&self) -> bool {
+        match self.stage {
+            Stage::ToLoadBalancer | Stage::ToEntry => self.fresh,
+            Stage::ToPod | Stage::ToClient => true,
+            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
+        }
+    }
+}
+
+/// The size of the message that is under way.
+#[inline]
+fn message_bytes(r: &Request) -> u64 {
+    u64::from(match (r.stage, r.result) {
+        (Stage::ToLoadBalancer | Stage::ToEntry | Stage::ToPod, _) => r.request_bytes,
+        (_, Outcome::Completed) => r.response_bytes,
+        _ => ERROR_BYTES,
+    })
 }
