@@ -123,7 +123,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
             workload.name
         ),
         format!("Pods of {} crash, and are terminated, once in five minutes each on average.", workload.name),
-        "Link delays are typical of one cloud region: about 0.1 ms within a zone, 0.5 ms between zones, 8 ms to clients outside."
+        "Link delays are typical of one cloud region: about 0.1 ms within a zone, 0.5 ms between zones; clients outside are in the same region."
             .to_owned(),
         "Calls from one Service to another are not simulated: they are part of the service time.".to_owned(),
     ];
@@ -169,7 +169,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
          design:\n  seed: 1\n  replications: 10\n",
         workload = quote(&workload.name),
         to = quote(&service.name),
-        from = if service.service_type == ServiceType::ClusterIP { "cluster" } else { "{site: internet}" },
+        from = if service.service_type == ServiceType::ClusterIP { "cluster" } else { "{site: region}" },
         via = service.service_type,
     );
     y.push_str(&factors(service));
@@ -209,8 +209,8 @@ network:
 ";
 
 const SITES: &str = "  sites:
-    internet:
-      link: {delay: {shifted: {by: 8ms, dist: {exponential: {mean: 2ms}}}}, bandwidth: 1Gbit/s, queue: 16MiB}
+    region:  # ASSUMED: callers in the same region, outside the cluster; for the internet put e.g. 10ms
+      link: {delay: {shifted: {by: 80us, dist: {exponential: {mean: 20us}}}}, bandwidth: 1Gbit/s, queue: 16MiB}
 ";
 
 /// Every way in that the Service offers.

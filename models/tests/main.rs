@@ -1,0 +1,12 @@
+//! What a whole run promises, one file a behaviour. Every test simulates ordinary specs from the outside.
+
+mod balance;
+mod churn;
+mod closed_forms;
+mod common_random_numbers;
+mod invariants;
+mod network;
+mod paths;
+mod spec_errors;
+mod timeline;
+mod world;
