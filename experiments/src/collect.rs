@@ -23,13 +23,16 @@ const CURVE_POINTS: usize = 300;
 /// A quantile with fewer samples above it than this, pooled, is a guess.
 const FEWEST_ABOVE: f64 = 100.0;
 
+/// Values of a metric over replications (series, metric, unit, values), in the order of series and metric.
+type Metrics = BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>;
+
 /// Everything the runs found, as tables. `runs` are in the design's order.
 pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], runs: &[RunResult]) -> Results {
     let mut results = Results { about: about(loaded, design, specs), ..Results::default() };
     let map = Map::of(specs);
     for (point, of_point) in runs.chunks(design.replications as usize).enumerate() {
         let mut point = PointTables { point: point as u32, results: &mut results };
-        let mut metrics: BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)> = BTreeMap::new();
+        let mut metrics = Metrics::new();
         let mut latencies: Vec<(String, Histogram)> = Vec::new();
         for (replication, run) in of_point.iter().enumerate() {
             let replication = replication as u32;
@@ -151,12 +154,7 @@ impl PointTables<'_> {
         }));
     }
 
-    fn summary(
-        &mut self,
-        metrics: BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>,
-        latencies: &[(String, Histogram)],
-        replications: u32,
-    ) {
+    fn summary(&mut self, metrics: Metrics, latencies: &[(String, Histogram)], replications: u32) {
         for (series, metric, unit, values) in metrics.into_values() {
             let interval = t_interval(&values, CONFIDENCE);
             let samples = latencies.iter().find(|(name, _)| *name == series).map_or(0, |(_, h)| h.count());

@@ -155,8 +155,6 @@ pub struct FactorSection {
 pub struct Loaded {
     /// The resolved experiment: no files, no patches, all defaults filled in.
     pub experiment: Experiment,
-    /// Where it was read from.
-    pub path: PathBuf,
     /// Every file read, with its digest.
     pub files: Files,
     /// What is legal but odd in the input.
@@ -207,7 +205,7 @@ impl Loaded {
             nodes: experiment.kubernetes.nodes.take(),
             ..KubernetesSection::default()
         };
-        Ok(Self { experiment, path: path.to_owned(), files, warnings, not_modelled, source, tree, objects })
+        Ok(Self { experiment, files, warnings, not_modelled, source, tree, objects })
     }
 
     /// The spec of the design point that sets `fields`.
@@ -498,11 +496,14 @@ fn made_node(zone: &str, i: u32) -> NodeSpec {
     NodeSpec { name, zone: zone.to_owned(), region: String::new(), labels, schedulable: true }
 }
 
+/// A level of a factor: its label, and the fields that it sets.
+pub type Level = (String, Vec<(String, Value)>);
+
 /// The levels of a factor: each a label and the fields it sets.
 ///
 /// # Errors
 /// A factor without levels, or of neither form.
-pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<(String, Vec<(String, Value)>)>, InputError> {
+pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputError> {
     let error = |problem: &str, fix: &str| Err(InputError::new(field, problem, fix));
     let sets = |fields: &Map<String, Value>| fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect::<Vec<_>>();
     match (&factor.path, &factor.levels) {

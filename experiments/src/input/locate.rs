@@ -98,12 +98,6 @@ impl Locations {
         this
     }
 
-    /// The number of documents that hold something.
-    #[must_use]
-    pub fn documents(&self) -> usize {
-        self.documents.len()
-    }
-
     /// The place of the value at `path` in a document, or of its nearest ancestor that is there.
     ///
     /// A scalar is found at its value, a map or list at the key that leads to it. Keys with dots in them need no quotes,
@@ -215,7 +209,7 @@ mod tests {
         assert_eq!(found(text, 0, "spec.ports[0].nodePort"), (6, 15, 5));
         assert_eq!(found(text, 0, "spec.ports"), (4, 3, 5));
         assert_eq!(found(text, 1, "a[1].b"), (10, 12, 1));
-        assert_eq!(Locations::of(text).documents(), 2);
+        assert_eq!(Locations::of(text).documents.len(), 2);
         let key = Locations::of(text).find_key(0, "spec.ports[0].nodePort").expect("a place");
         assert_eq!((key.line, key.column, key.length), (6, 5, 8));
     }

@@ -176,9 +176,9 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
         }
         for k in 0..240 {
             // A lognormal body with a tail that starts where retries do.
-            let latency_ms = 1.0 * 1.02f64.powi(k) * entry.p99 / 19.0;
-            let z = ((latency_ms / (entry.p99 * 0.21)).ln() / 0.66).max(-8.0);
-            let above = 1.0 / (1.0 + (1.702 * z).exp()) * (-(latency_ms / entry.p99 / 3.0)).exp() + 0.0;
+            let latency_ms = libm::pow(1.02, f64::from(k)) * entry.p99 / 19.0;
+            let z = (libm::log(latency_ms / (entry.p99 * 0.21)) / 0.66).max(-8.0);
+            let above = 1.0 / (1.0 + libm::exp(1.702 * z)) * libm::exp(-(latency_ms / entry.p99 / 3.0)) + 0.0;
             let above = if k == 239 { 0.0 } else { (above * 1.8e6).round() / 1.8e6 };
             r.latency.push(LatencyRow { point, series: "all".into(), latency_ms, fraction_above: above });
         }

@@ -82,7 +82,7 @@ fn experiment_name(paths: &[PathBuf]) -> String {
 
 /// The Service that the outside calls: the first LoadBalancer with Pods, else the first NodePort, else the first
 /// that no workload's environment names.
-fn entry<'a>(specs: &'a KubernetesSpecs) -> Option<(&'a ServiceSpec, &'a WorkloadFacts)> {
+fn entry(specs: &KubernetesSpecs) -> Option<(&ServiceSpec, &WorkloadFacts)> {
     let backend = |s: &ServiceSpec| {
         let selects = |w: &&WorkloadFacts| !s.selector.is_empty() && s.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v));
         specs.workloads.iter().find(selects)

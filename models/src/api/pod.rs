@@ -44,10 +44,11 @@ impl PodPhase {
         matches!(self, Self::Ready | Self::Draining)
     }
 
-    /// Condition `serving` of its endpoint: still passing its readiness probe.
+    /// Condition `serving` of its endpoint: passing its readiness probe, for all that the control plane knows. It has
+    /// not noticed of a crashed Pod that it is one, or the Pod would be gone.
     #[must_use]
     pub const fn serving(self) -> bool {
-        matches!(self, Self::Ready | Self::Draining)
+        matches!(self, Self::Ready | Self::Draining | Self::Crashed)
     }
 
     /// Condition `terminating` of its endpoint: deletion has been requested.
@@ -59,7 +60,7 @@ impl PodPhase {
     /// Whether the Pod object exists and its address is in the EndpointSlice.
     #[must_use]
     pub const fn listed(self) -> bool {
-        matches!(self, Self::Ready | Self::Draining | Self::Stopped)
+        matches!(self, Self::Ready | Self::Draining | Self::Stopped | Self::Crashed)
     }
 }
 

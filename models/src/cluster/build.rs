@@ -118,7 +118,7 @@ impl Cluster {
             startup_stream: stream(streams, Purpose::Startup, &w.name),
             pre_stop: w.pre_stop,
             termination_grace: w.termination_grace,
-            eligible: eligible.clone(),
+            eligible,
             replicas: Vec::new(),
             pods: Vec::new(),
             services: Vec::new(),
@@ -128,7 +128,7 @@ impl Cluster {
         });
         for place in 0..places as usize {
             let node = match (w.daemon, w.placed_on.get(place)) {
-                (true, _) => eligible[place],
+                (true, _) => self.workloads[id].eligible[place],
                 (false, Some(name)) => self.node_named(spec, w, name)?,
                 (false, None) => self.place(id),
             };
@@ -176,7 +176,7 @@ impl Cluster {
             let set = self.endpoint_set(service);
             let ready = set.ready().len() as u32;
             self.endpoints[service] =
-                EndpointState { version: 0, fresh_nodes: self.nodes.len() as u32, stale_most: 0, ready, ready_fewest: ready };
+                EndpointState { fresh_nodes: self.nodes.len() as u32, ready, ready_fewest: ready, ..EndpointState::default() };
             sets.push(Rc::new(set));
         }
         for node in self.nodes.iter_mut() {
@@ -340,7 +340,8 @@ fn check_unique<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Res
 
 /// Nodes that the workload's Pods may be placed on.
 fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, SpecError> {
-    let fits = |n: &crate::spec::NodeSpec| n.schedulable && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+    // A DaemonSet's Pods tolerate a cordon (DaemonSet controller: node.kubernetes.io/unschedulable).
+    let fits = |n: &crate::spec::NodeSpec| (n.schedulable || w.daemon) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
     let eligible: Vec<NodeId> = spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect();
     let wanted = if w.daemon { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
     if eligible.is_empty() && wanted > 0 {

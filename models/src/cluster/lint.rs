@@ -70,12 +70,8 @@ fn selects(selector: &std::collections::BTreeMap<String, String>, labels: &std::
 }
 
 fn pods_of(spec: &ClusterSpec, w: &WorkloadSpec) -> u64 {
-    let matching = |n: &&crate::spec::NodeSpec| n.schedulable && selects_all(&w.node_selector, &n.labels);
+    let matching = |n: &&crate::spec::NodeSpec| w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
     if w.daemon { spec.nodes.iter().filter(matching).count() as u64 } else { u64::from(w.replicas) }
-}
-
-fn selects_all(selector: &std::collections::BTreeMap<String, String>, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    selector.iter().all(|(k, v)| labels.get(k) == Some(v))
 }
 
 /// Requests per second that the workload's Pods can serve.

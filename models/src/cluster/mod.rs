@@ -100,6 +100,8 @@ struct Node {
 struct EndpointState {
     /// Counts the changes of its Pods.
     version: u64,
+    /// Whether its EndpointSlices are about to be written, with all that changes until then.
+    publishing: bool,
     /// Nodes that know the newest version.
     fresh_nodes: u32,
     /// Most stale Nodes since the timeline's window began.

@@ -34,13 +34,9 @@ mod types;
 pub use patch::{set, to_yaml_values};
 pub(in crate::input) use read::parse;
 pub use read::{LARGEST_INPUT, from_value, read};
-pub use report::{KeptOut, NotModelled, by_field, not_modelled};
-pub use specs::{KubernetesSpecs, StartupHint, WorkloadFacts, to_specs};
-pub use types::{
-    Condition, Container, ContainerPort, DaemonSet, DaemonSetSpec, Deployment, EnvVar, Handler, IntOrString, LabelSelector, Lifecycle,
-    Metadata, Node, NodeSpec, OwnerReference, Pod, PodSpec, PodStatus, PodTemplate, Probe, ReplicaSet, ReplicatedSpec, Service,
-    ServicePort, ServiceSpec, Sleep, StatefulSet,
-};
+pub use report::{KeptOut, NotModelled, by_field};
+pub use specs::{KubernetesSpecs, WorkloadFacts, to_specs};
+use types::{DaemonSet, Deployment, Node, Pod, ReplicaSet, Service, StatefulSet};
 
 use super::error::{InputError, Span, Warning};
 use super::locate::Locations;

@@ -29,7 +29,7 @@ impl Scale {
     /// The pixel of a number, kept within the axis.
     pub(super) fn at(&self, value: f64) -> f64 {
         let part = if self.log {
-            (value.max(self.from) / self.from).ln() / (self.to / self.from).ln()
+            libm::log(value.max(self.from) / self.from) / libm::log(self.to / self.from)
         } else {
             (value - self.from) / (self.to - self.from)
         };
@@ -55,7 +55,7 @@ impl Scale {
     }
 
     fn log_ticks(&self, wanted: usize) -> Vec<(f64, String)> {
-        let decades = (self.to / self.from).log10();
+        let decades = libm::log10(self.to / self.from);
         let within: &[f64] = if decades * 3.0 <= wanted as f64 * 1.3 {
             &[1.0, 2.0, 5.0]
         } else if decades * 2.0 <= wanted as f64 {
@@ -64,8 +64,8 @@ impl Scale {
             &[1.0]
         };
         let every = (decades / wanted.max(1) as f64).ceil().max(1.0) as i32;
-        let first = self.from.log10().floor() as i32;
-        let last = self.to.log10().ceil() as i32;
+        let first = libm::log10(self.from).floor() as i32;
+        let last = libm::log10(self.to).ceil() as i32;
         let mut ticks = Vec::new();
         for decade in (first..=last).filter(|d| within.len() > 1 || d % every == 0) {
             ticks.extend(within.iter().map(|m| m * power(decade)).filter(|v| self.holds(*v)).map(|v| (v, plain(v))));
@@ -81,7 +81,7 @@ impl Scale {
         if !self.log || self.to / self.from > 1e7 {
             return Vec::new();
         }
-        let (first, last) = (self.from.log10().floor() as i32, self.to.log10().ceil() as i32);
+        let (first, last) = (libm::log10(self.from).floor() as i32, libm::log10(self.to).ceil() as i32);
         (first..=last).flat_map(|d| (2..10).map(move |m| f64::from(m) * power(d))).filter(|v| self.holds(*v)).collect()
     }
 }
@@ -100,7 +100,7 @@ fn round_step(rough: f64) -> f64 {
     if !rough.is_finite() || rough <= 0.0 {
         return 1.0;
     }
-    let decade = power(rough.log10().floor() as i32);
+    let decade = power(libm::log10(rough).floor() as i32);
     [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|m| m * decade).find(|s| *s >= rough * 0.999).unwrap_or(decade * 10.0)
 }
 

@@ -32,7 +32,7 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
     if cases.is_empty() || !low.is_finite() {
         return note(NAME, TITLE, "No distribution of latency was recorded.");
     }
-    let bottom_decade = (1..=7).map(|d| 1.0 / 10f64.powi(d)).find(|d| *d <= least * 1.0001).unwrap_or(1e-7);
+    let bottom_decade = (1..=7).map(|d| 1.0 / libm::pow(10.0, f64::from(d))).find(|d| *d <= least * 1.0001).unwrap_or(1e-7);
 
     let keys: Vec<Key> =
         cases.iter().enumerate().map(|(i, c)| Key { text: c.label.clone(), stroke: Some(look(i).0), mark: None }).collect();

@@ -250,7 +250,7 @@ fn geographic(network: &Network) -> (Vec<Spot>, f64) {
     for (x, y) in network.places.iter().map(position) {
         (west, east, south, north) = (west.min(x), east.max(x), south.min(y), north.max(y));
     }
-    let cosine = ((south + north) / 2.0).to_radians().cos().abs().max(0.2);
+    let cosine = libm::cos(((south + north) / 2.0).to_radians()).abs().max(0.2);
     let (wide, tall) = (((east - west) * cosine).max(1e-6), (north - south).max(1e-6));
     let plot_height = (640.0 * tall / wide).clamp(260.0, 560.0);
     let scale = (640.0 / wide).min(plot_height / tall);

@@ -8,10 +8,14 @@ use std::cmp::Reverse;
 use std::rc::Rc;
 
 impl Cluster {
-    /// A Pod of `workload` has changed: the EndpointSlices of its Services will be written.
+    /// A Pod of `workload` has changed: the EndpointSlices of its Services will be written, once for all that
+    /// changes until then, so that no Node hears of one change several times and by the luckiest of its delays.
     pub(in crate::cluster) fn publish(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
         self.pods_changed(workload);
         for &service in &self.workloads[workload].services {
+            if std::mem::replace(&mut self.endpoints[service].publishing, true) {
+                continue;
+            }
             let delay = self.propagation.publish.sample_duration(&mut self.propagation.stream);
             ctx.schedule_in(delay, Event::EndpointsPublished { service });
         }
@@ -39,6 +43,7 @@ impl Cluster {
 
     /// The slices are written with what is true now, and every Node will learn of it after its own delay.
     pub(in crate::cluster) fn endpoints_published(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
+        self.endpoints[service].publishing = false;
         let set = Rc::new(self.endpoint_set(service));
         let p = &mut self.propagation;
         let mut wave: Vec<_> = self.nodes.ids().map(|n| (ctx.now() + p.to_node.sample_duration(&mut p.stream), n)).collect();

@@ -41,7 +41,7 @@ impl Cluster {
             (at, vertex) = (arrival, vertex_then);
             r.hops = r.hops.saturating_add(hops as u16);
             if !r.decides() {
-                if r.stage == Stage::ToLoadBalancer {
+                if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
                 }
                 self.pass(r);
