@@ -43,7 +43,7 @@ enum Verb {
         /// The results directory
         dir: PathBuf,
         /// Threads; by default one a core
-        #[arg(long)]
+        #[arg(long, value_parser = threads)]
         threads: Option<usize>,
     },
 }
@@ -57,7 +57,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Threads; by default one a core. Results do not depend on it
-    #[arg(long)]
+    #[arg(long, value_parser = threads)]
     pub(crate) threads: Option<usize>,
     /// The seed, instead of the experiment's
     #[arg(long)]
@@ -80,6 +80,11 @@ pub(crate) enum Format {
     Text,
     /// The summary as JSON.
     Json,
+}
+
+/// A number of threads that a machine can have.
+fn threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "expected 1 to 1024; leave it out for one a core".to_owned())
 }
 
 /// `path=value`, the value as YAML would read it.

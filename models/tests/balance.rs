@@ -21,7 +21,7 @@ fn uneven(connections: ConnectionsSpec, clients: u32, per_second: f64) -> Cluste
 /// draws decide: 1 - 1/n of 1 / draws.
 fn spread(loads: &[u64], independent: f64) -> f64 {
     let total: u64 = loads.iter().sum();
-    let squares: f64 = loads.iter().map(|l| (share(*l, total) - 1.0 / PODS as f64).powi(2)).sum();
+    let squares: f64 = loads.iter().map(|l| share(*l, total) - 1.0 / PODS as f64).map(|d| d * d).sum();
     squares * independent / (1.0 - 1.0 / PODS as f64)
 }
 

@@ -1,12 +1,14 @@
 //! Clusters that degenerate to queues with known answers: what the client sees must be the formula's.
 
+#![allow(clippy::disallowed_methods, reason = "what is expected need not be the same to the last bit everywhere")]
+
 use crate::world::*;
 use std::collections::BTreeMap;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::network::{LinkSpec, OneSwitchSpec, ShapeSpec};
 use svcsim_models::record::RunResult;
 
-const REPLICATIONS: u64 = 24;
+const REPLICATIONS: u64 = 40;
 const MEAN: SimDuration = ms(1);
 const EXPONENTIAL: DistSpec<SimDuration> = DistSpec::Exponential { mean: MEAN };
 /// Mean 1 ms, second moment 3.25 ms².
@@ -68,6 +70,22 @@ fn mm1() {
     assert_near("M/M/1: 99th percentile, ms", p99, 100f64.ln() / 0.3, 0.05);
 }
 
+/// The sojourn time of M/M/1 is exponential, so this is the share of clients that give up. Their Pod works on for them, so
+/// nothing changes for the others.
+#[test]
+fn mm1_with_impatient_clients() {
+    let mut spec = one_pod(behaviour(EXPONENTIAL, 1), 0.7);
+    source(&mut spec).timeout = Some(ms(5));
+    let runs = replicate(&spec, REPLICATIONS);
+    let gave_up = |run: &RunResult| share(count(&run.series[0], Outcome::TimedOut), run.series[0].arrivals);
+    assert_near("M/M/1: share of sojourns above 5 ms", runs.iter().map(gave_up), (-0.3f64 * 5.0).exp(), 0.05);
+    assert_near("M/M/1: utilisation", runs.iter().map(|r| utilisation(r, 0)), 0.7, 0.01);
+    assert!(
+        runs.iter()
+            .all(|r| r.series[0].latency.max() <= Some(ms(5)) && others(&r.series[0], &[Outcome::Completed, Outcome::TimedOut]) == 0)
+    );
+}
+
 /// Wait C(c, rho) / (c (1 - rho)) mean demands.
 #[test]
 fn mm4() {
@@ -103,10 +121,9 @@ fn mm1k_loses_what_does_not_fit() {
     let loss = (1.0 - load) * load.powi(room) / (1.0 - load.powi(room + 1));
     let in_system = load / (1.0 - load) - f64::from(room + 1) * load.powi(room + 1) / (1.0 - load.powi(room + 1));
     let limited = |demand, discipline| PodBehaviour { queue_limit: Some(4), discipline, ..behaviour(demand, 1) };
-    for (name, pod) in [
-        ("M/M/1/5", limited(EXPONENTIAL, Discipline::Fifo)),
-        ("M/G/1/5-PS, bimodal", limited(BIMODAL, Discipline::ProcessorSharing)),
-    ] {
+    for (name, pod) in
+        [("M/M/1/5", limited(EXPONENTIAL, Discipline::Fifo)), ("M/G/1/5-PS, bimodal", limited(BIMODAL, Discipline::ProcessorSharing))]
+    {
         let runs = replicate(&one_pod(pod, load), REPLICATIONS);
         for run in &runs {
             assert_eq!(others(&run.series[0], &[Outcome::Completed, Outcome::QueueFull]), 0, "{name}: lost in one way only");

@@ -7,6 +7,7 @@ mod common_random_numbers;
 mod invariants;
 mod network;
 mod paths;
+mod placement;
 mod spec_errors;
 mod timeline;
 mod world;

@@ -18,7 +18,7 @@ fn a_pod_in_another_zone_is_farther_by_exactly_the_links_between() {
         s.latency.min().expect("requests complete")
     };
     assert_eq!(latency("n1"), ms(1) + us(40));
-    assert_eq!(latency("n2") - latency("n1"), ms(2), "1 ms between zones, there and back");
+    assert_eq!(latency("n2").saturating_sub(latency("n1")), ms(2), "1 ms between zones, there and back");
 }
 
 /// 1 MB/s from and to every Node: 100 responses of 10 kB each second.
@@ -86,8 +86,8 @@ fn a_full_link_drops_and_what_it_carries_is_its_bandwidth() {
     let (link, lost) = (full[0], count(s, Outcome::LinkDrop));
     // The link counts what it drops from the end of warm-up to the end, the series what was sent then; a line lasts 100 ms.
     assert!(link.dropped.abs_diff(lost) < 30, "{} dropped on the link, {lost} requests ended so", link.dropped);
-    // Less than a full link carries only if its line ever runs empty, which at 150 % load it hardly does.
-    assert!((4_985..=5_001).contains(&link.messages), "{} responses in 50 s at 100/s", link.messages);
+    // A message counts when it is taken, and the line, which hardly ever runs empty at 150 % load, holds ten.
+    assert!((4_990..=5_010).contains(&link.messages), "{} responses in 50 s at 100/s", link.messages);
     assert_eq!(link.bytes, 10_000 * link.messages);
     assert!(link.utilisation > 0.997, "{}", link.utilisation);
     // At most 100 kB stand before the link: 100 ms; then both links' sending, propagation, the demand, and the request's

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 pub(crate) use svcsim_engine::SimDuration;
-use svcsim_engine::random::Streams;
 pub(crate) use svcsim_engine::random::DistSpec;
+use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Outcome, run};
 use svcsim_models::dataplane::DataPlaneSpec;
 use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};

@@ -1,0 +1,175 @@
+//! What holds of every run, over random small worlds: it ends, the ledger closes, nothing is faster than light, and the
+//! same chances make the same run.
+
+use crate::world::*;
+use proptest::prelude::*;
+use svcsim_models::cluster::Outcome;
+use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
+use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, RacksSpec, ShapeSpec, SiteSpec, ZonesSpec};
+use svcsim_models::units::{Bandwidth, Bytes};
+
+/// One way over every link.
+const HOP: SimDuration = us(30);
+
+fn link() -> impl Strategy<Value = LinkSpec> {
+    let queue = prop::option::of(11_000u64..200_000);
+    // From hopelessly narrow to wide.
+    let bandwidth = prop::option::weighted(0.5, (500_000u64..1_000_000_000, queue));
+    (any::<bool>(), bandwidth).prop_map(|(jitter, bandwidth)| LinkSpec {
+        delay: if jitter { DistSpec::Shifted { by: HOP, dist: Box::new(DistSpec::Exponential { mean: us(100) }) } } else { constant(HOP) },
+        bandwidth: bandwidth.map(|(b, _)| Bandwidth(b)),
+        queue: bandwidth.and_then(|(_, q)| q).map(Bytes),
+    })
+}
+
+fn network() -> impl Strategy<Value = NetworkSpec> {
+    let shape = prop_oneof![
+        link().prop_map(|node| ShapeSpec::OneSwitch(OneSwitchSpec { node })),
+        (link(), link(), link()).prop_map(|(node, zone, inter_zone)| ShapeSpec::Zones(ZonesSpec { node, zone, inter_zone })),
+        (1u32..4, 1u32..3, link(), link()).prop_map(|(nodes_per_rack, spines, node, uplink)| ShapeSpec::Racks(RacksSpec {
+            nodes_per_rack,
+            spines,
+            node,
+            uplink
+        })),
+    ];
+    let site = link().prop_map(|link| ("internet".to_owned(), SiteSpec { link, attach: None }));
+    (shape, site).prop_map(|(shape, site)| NetworkSpec { shape, sites: [site].into() })
+}
+
+fn pod() -> impl Strategy<Value = PodBehaviour> {
+    let service_time = prop_oneof![
+        Just(constant(ms(5))),
+        Just(DistSpec::Exponential { mean: ms(5) }),
+        Just(DistSpec::Lognormal { mean: ms(5), cv: 3.0 }),
+        Just(DistSpec::Bimodal { low: SimDuration::ZERO, high: ms(200), high_probability: 0.05 }),
+    ];
+    let discipline = prop_oneof![Just(Discipline::Fifo), Just(Discipline::ProcessorSharing)];
+    let startup = DistSpec::Uniform { min: SimDuration::ZERO, max: ms(300) };
+    (service_time, 1u32..5, prop::option::of(0u32..5), discipline).prop_map(move |(service_time, concurrency, queue_limit, discipline)| {
+        PodBehaviour { service_time, concurrency, queue_limit, startup: startup.clone(), discipline }
+    })
+}
+
+fn policy() -> impl Strategy<Value = TrafficPolicy> {
+    prop_oneof![Just(TrafficPolicy::Cluster), Just(TrafficPolicy::Local)]
+}
+
+fn source_spec() -> impl Strategy<Value = TrafficSpec> {
+    let way = prop_oneof![
+        Just((internet(), Via::NodePort)),
+        Just((internet(), Via::LoadBalancer)),
+        Just((Origin::Cluster, Via::ClusterIP)),
+        Just((Origin::Cluster, Via::NodePort)),
+        Just((Origin::Cluster, Via::LoadBalancer)),
+    ];
+    let connections = prop_oneof![
+        Just(ConnectionsSpec::PerRequest),
+        (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle })),
+    ];
+    let timeout = prop::option::of((1u64..500).prop_map(ms));
+    (way, connections, timeout, 1u32..12, 50.0..800.0).prop_map(|((from, via), connections, timeout, clients, rate)| TrafficSpec {
+        connections,
+        timeout,
+        clients,
+        request_size: DistSpec::Uniform { min: Bytes(1), max: Bytes(2_000) },
+        ..traffic(from, via, rate)
+    })
+}
+
+fn churn() -> impl Strategy<Value = Option<ChurnSpec>> {
+    let every = || prop::option::of((20u64..500).prop_map(|mean| DistSpec::Exponential { mean: ms(mean) }));
+    let detection = DistSpec::Uniform { min: SimDuration::ZERO, max: ms(200) };
+    let churn = (every(), every()).prop_map(move |(crash_every, terminate_every)| ChurnSpec {
+        crash_every,
+        terminate_every,
+        crash_detection: detection.clone(),
+    });
+    prop::option::of(churn)
+}
+
+fn worlds() -> impl Strategy<Value = ClusterSpec> {
+    let nodes = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..=6);
+    let life = (prop::sample::select(vec![0u64, 50, 400]), prop::sample::select(vec![10u64, 200, 1_000]));
+    let world = (nodes, network(), pod(), 0u32..7, any::<bool>(), life);
+    let calls = (source_spec(), prop::option::of(source_spec()), policy(), policy(), churn());
+    (world, calls, prop::sample::select(vec![0u64, 500])).prop_map(|(world, calls, warm_up)| {
+        let (zones, network, pod, replicas, daemon, (pre_stop, grace)) = world;
+        let (first, second, external, internal, churn) = calls;
+        let workload = WorkloadSpec { replicas, daemon, pre_stop: ms(pre_stop), termination_grace: ms(grace), ..web(&[], pod) };
+        let mut spec = spec(nodes_in(&zones), vec![workload], first);
+        spec.network = network;
+        spec.traffic.extend(second.map(|s| ("more".to_owned(), s)));
+        spec.churn.extend(churn.map(|c| ("web".to_owned(), c)));
+        (spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy) = (external, internal);
+        let every = |max| DistSpec::Uniform { min: SimDuration::ZERO, max: ms(max) };
+        spec.propagation = PropagationSpec { publish: every(20), to_node: every(100) };
+        let health_check = instance_targets::HealthCheckSpec { interval: ms(70), ..Default::default() };
+        spec.load_balancer = LoadBalancerSpec::InstanceTargets(instance_targets::Spec { delay: every(1), health_check });
+        spec.run = RunSpec { warm_up: ms(warm_up), duration: ms(1_500), window: ms(400) };
+        spec
+    })
+}
+
+/// Links that no answered request from outside can have avoided, there and back: its site's, a Node's, and what is
+/// between them.
+fn links_at_least(spec: &ClusterSpec, traffic: &TrafficSpec) -> u64 {
+    match (&traffic.from, &spec.network.shape) {
+        (Origin::Site(_), ShapeSpec::OneSwitch(_)) => 4,
+        (Origin::Site(_), ShapeSpec::Zones(_)) => 6,
+        (Origin::Site(_), _) => 8,
+        _ => 0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_world_runs_and_adds_up(spec in worlds(), replication in 0u64..1_000) {
+        let run = run_one(&spec, replication);
+        for (s, traffic) in run.series.iter().zip(spec.traffic.values()) {
+            let ended: u64 = s.outcomes_ever.iter().sum();
+            prop_assert_eq!(s.arrivals_ever, ended + s.in_flight, "the ledger of {}", s.name);
+            prop_assert!(s.arrivals <= s.arrivals_ever && s.ended() <= s.arrivals);
+            prop_assert_eq!(s.timeline.iter().map(|w| w.arrivals).sum::<u64>(), s.arrivals_ever);
+            prop_assert!(s.timeline.iter().map(|w| w.completed + w.errors).sum::<u64>() <= ended);
+            prop_assert_eq!(s.latency.count(), s.completed());
+            prop_assert!(s.extra_hop.max(s.snat).max(s.cross_zone) <= s.completed());
+            prop_assert!(s.requests_by_replica.iter().zip(&s.connections_by_replica).all(|(r, c)| c <= r));
+            // Whoever was answered was taken in by a Pod.
+            prop_assert!(s.completed() <= s.requests_by_replica.iter().sum());
+
+            let links = links_at_least(&spec, traffic);
+            if let (Some(fastest), Some(hops)) = (s.latency.min(), s.hops.min()) {
+                prop_assert!(hops >= links, "{hops} links crossed; expected {links} or more");
+                prop_assert!(fastest >= HOP * links, "{fastest} over {links} links of {HOP}");
+                prop_assert!(s.network.min() >= Some((HOP * hops).as_nanos()), "{:?} over {hops} links", s.network.min());
+            }
+            if let (Some(timeout), Some(slowest)) = (traffic.timeout, s.latency.max()) {
+                prop_assert!(slowest <= timeout, "{slowest} with a timeout of {timeout}");
+                prop_assert_eq!(s.in_flight, 0, "clients that give up all end");
+            }
+            let possible = |outcome: Outcome, cause: bool| s.outcomes_ever[outcome as usize] == 0 || cause;
+            let churned = !spec.churn.is_empty();
+            prop_assert!(possible(Outcome::TimedOut, traffic.timeout.is_some()));
+            prop_assert!(possible(Outcome::QueueFull, spec.workloads[0].pod.queue_limit.is_some()));
+            prop_assert!(possible(Outcome::LinkDrop, run.links.iter().any(|l| l.utilisation > 0.0)));
+            prop_assert!([Outcome::Refused, Outcome::Reset, Outcome::Blackhole].into_iter().all(|o| possible(o, churned)));
+            prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].daemon)));
+            prop_assert!(possible(Outcome::PolicyDrop, [spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy]
+                .contains(&TrafficPolicy::Local)));
+        }
+        for pod in &run.pods {
+            // A Pod that is deleted works on beside its replacement.
+            prop_assert!(pod.busy <= run.measured * (u64::from(pod.concurrency) * u64::from(pod.pods)), "{pod:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_chances_make_the_same_run(spec in worlds(), replication in 0u64..1_000) {
+        let once = format!("{:?}", run_one(&spec, replication));
+        prop_assert!(once == format!("{:?}", run_one(&spec, replication)), "two runs of replication {replication} differ");
+        prop_assert!(once != format!("{:?}", run_one(&spec, replication + 1)), "replication {replication} and the next are the same");
+    }
+}
