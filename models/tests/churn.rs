@@ -135,6 +135,24 @@ fn a_pre_stop_longer_than_the_news_takes_loses_nothing() {
     }
 }
 
+/// News that is overtaken by newer news is old when it comes, and changes nothing: not even then is anything lost.
+#[test]
+fn overtaken_news_changes_nothing() {
+    let mut spec = terminations(quick());
+    // So many Pods that a burst never takes all: a draining one would then be right to use.
+    spec.workloads[0] = WorkloadSpec { pre_stop: ms(1_101), ..web(&SITES.repeat(5), spec.workloads[0].pod.clone()) };
+    source(&mut spec).arrivals = poisson(5.0 * RATE);
+    spec.run.duration = secs(20);
+    let bursts = DistSpec::Bimodal { low: ms(150), high: secs(4), high_probability: 0.4 };
+    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(bursts), ..ChurnSpec::default() });
+    for replication in 0..12 {
+        let run = run_one(&spec, replication);
+        assert!(incidents(&run, "terminate") > 3, "replication {replication} has no bursts");
+        let s = &run.series[0];
+        assert_eq!(s.completed(), s.arrivals, "{:?} (seed {SEED}, replication {replication})", s.outcomes);
+    }
+}
+
 /// preStop runs inside the grace period, which ends it.
 #[test]
 fn a_pre_stop_longer_than_the_grace_period_is_cut_short() {

@@ -1,6 +1,7 @@
 //! Designs under comparison meet the same requests, so that what differs is the design.
 
 use crate::world::*;
+use svcsim_models::network::{LinkSpec, NetworkSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::record::SeriesResult;
 use svcsim_models::units::Bytes;
 
@@ -14,7 +15,10 @@ fn design(from: Origin, via: Via, policy: TrafficPolicy, connections: Connection
         ..traffic(from, via, 800.0)
     };
     let mut spec = spec(nodes_in(&["a", "a", "b"]), vec![web(&["n0", "n1", "n1", "n2"], pod)], traffic);
-    zoned(&mut spec);
+    // Every link draws, so a design draws as often as its ways are long: from a stream of its own.
+    let link = LinkSpec { delay: DistSpec::Exponential { mean: us(100) }, bandwidth: None, queue: None };
+    let shape = ZonesSpec { node: link.clone(), zone: link.clone(), inter_zone: link.clone() };
+    spec.network = NetworkSpec { shape: ShapeSpec::Zones(shape), sites: [("internet".to_owned(), SiteSpec { link, attach: None })].into() };
     spec.services[0].external_traffic_policy = policy;
     spec.services[0].internal_traffic_policy = policy;
     spec.run.warm_up = secs(1);

@@ -210,6 +210,20 @@ fn paths_cross_exactly_their_links() {
     }
 }
 
+/// Wherever a Pod dials, its requests enter the network at its own Node: from there their way to another zone counts. A
+/// dialled Node is a detour if it is neither the client's nor the server's.
+#[test]
+fn a_node_port_dialled_from_inside_may_be_a_detour() {
+    for (pod, crosses) in [("n1", false), ("n2", true)] {
+        let traffic = traffic(workload_origin("caller"), Via::NodePort, 2_000.0);
+        let spec = spec(nodes_in(&["a", "a", "b"]), vec![web(&[pod], quick()), callers(&["n0"])], traffic);
+        let s = series(&spec, 0);
+        assert_eq!((s.completed(), s.snat), (s.arrivals, s.arrivals), "to {pod}");
+        assert_eq!(s.cross_zone, if crosses { s.arrivals } else { 0 }, "from n0 to {pod}");
+        assert_chance(format!("detours to {pod}"), s.extra_hop, s.arrivals, 1.0 / 3.0);
+    }
+}
+
 /// Without keep-alive and with it, a request over an old connection takes the way that the first one found.
 #[test]
 fn a_kept_connection_keeps_its_way() {
