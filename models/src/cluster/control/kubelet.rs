@@ -8,6 +8,7 @@ use crate::api::pod::Servers;
 use crate::api::{Pod, PodPhase};
 use crate::cluster::{Cluster, Ctx, Event};
 use crate::ids::{NodeId, PodId, ReplicaId, WorkloadId};
+use std::collections::BTreeMap;
 use svcsim_engine::Id;
 
 impl Cluster {
@@ -141,11 +142,12 @@ impl Cluster {
             all[pod.node.index()] += 1;
             here[pod.node.index()] += u32::from(pod.workload == workload);
         }
-        let in_zone = |node: NodeId| -> u32 {
-            let zone = &self.nodes[node].spec.zone;
-            self.nodes.enumerate().filter(|(_, n)| n.spec.zone == *zone).map(|(id, _)| here[id.index()]).sum()
-        };
-        let best = self.workloads[workload].eligible.iter().min_by_key(|n| (in_zone(**n), here[n.index()], all[n.index()], **n));
+        let mut in_zone: BTreeMap<&str, u32> = BTreeMap::new();
+        for (id, node) in self.nodes.enumerate() {
+            *in_zone.entry(&node.spec.zone).or_default() += here[id.index()];
+        }
+        let zone = |n: NodeId| in_zone.get(self.nodes[n].spec.zone.as_str());
+        let best = self.workloads[workload].eligible.iter().min_by_key(|n| (zone(**n), here[n.index()], all[n.index()], **n));
         best.copied().unwrap_or(NodeId(0))
     }
 
