@@ -1,11 +1,16 @@
 //! Factors to design points: all combinations, the last factor varying fastest.
 
 use crate::input::error::InputError;
-use crate::input::experiment::{self, DesignSection};
+use crate::input::experiment::{self, DesignSection, FactorSection};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Most work units (points times replications) of one experiment.
 const MOST_UNITS: u64 = 1_000_000;
+
+/// Columns of the tables that have one for each factor too (`output/tables.rs`), as far as a factor could be called so.
+const COLUMNS: &str = "point replication series metric unit value mean ci_low ci_high confidence replications warning pod node zone \
+    requests connections utilisation cause share arrivals completed errors event from to messages bytes dropped";
 
 /// A combination of levels.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,19 +45,36 @@ impl Design {
             return Err(InputError::new("design.replications", "0 replications: nothing would run", fix));
         }
         let mut factors: Vec<String> = Vec::new();
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
         let mut points = vec![DesignPoint { levels: Vec::new(), fields: Vec::new() }];
         for (i, factor) in section.factors.iter().enumerate() {
             let field = format!("design.factors[{i}]");
             let levels = experiment::levels(factor, &field)?;
-            let last = |path: &String| path.rsplit('.').next().unwrap_or(path).to_owned();
-            let name = factor.name.clone().or_else(|| factor.path.as_ref().map(last)).unwrap_or_else(|| format!("factor{i}"));
-            if factors.contains(&name) || ["point", "replication", "series", "metric"].contains(&name.as_str()) {
-                return Err(InputError::new(field, format!("the name `{name}` is taken"), "give the factor another `name`"));
+            let name = name(factor, i);
+            let named = if factor.name.is_some() { format!("{field}.name") } else { field.clone() };
+            if name.trim().is_empty() {
+                return Err(InputError::new(named, "a factor without a name", "name it: it heads a column of the results"));
+            }
+            if factors.contains(&name) {
+                let problem = format!("a factor named `{name}` is there already");
+                return Err(InputError::new(named, problem, "give one of them another `name`"));
+            }
+            if is_column(&name) {
+                let problem = format!("the results have a column `{name}` already");
+                return Err(InputError::new(named, problem, "give the factor another `name`"));
+            }
+            for path in levels.iter().flat_map(|(_, fields)| fields.iter().map(|(path, _)| path)) {
+                let owner = owners.entry(path.clone()).or_insert_with(|| name.clone());
+                if *owner != name {
+                    let problem = format!("`{path}` is set by the factor `{owner}` already");
+                    return Err(InputError::new(field, problem, "let one factor alone set a field, or none is varied as it says"));
+                }
             }
             factors.push(name);
             let units = (points.len() as u64 * levels.len() as u64).saturating_mul(u64::from(section.replications));
             if units > MOST_UNITS {
                 let problem = format!("{units} runs up to this factor; expected at most {MOST_UNITS}");
+                let field = format!("{field}.levels");
                 return Err(InputError::new(field, problem, "take fewer levels or replications"));
             }
             points = points.iter().flat_map(|point| levels.iter().map(|level| point.with(level))).collect();
@@ -64,6 +86,17 @@ impl Design {
     pub(crate) fn units(&self) -> usize {
         self.points.len() * self.replications as usize
     }
+}
+
+/// What a factor is called: the end of its path, if it has no name of its own, as long as that is no column of the results.
+fn name(factor: &FactorSection, i: usize) -> String {
+    let ends = |path: &str| path.rmatch_indices('.').map(|(at, _)| path[at + 1..].to_owned()).chain([path.to_owned()]).collect::<Vec<_>>();
+    let short = |path: &String| ends(path).into_iter().find(|end| !is_column(end));
+    factor.name.clone().or_else(|| factor.path.as_ref().and_then(short)).unwrap_or_else(|| format!("factor{i}"))
+}
+
+fn is_column(name: &str) -> bool {
+    COLUMNS.split_whitespace().any(|column| column == name)
 }
 
 impl DesignPoint {
@@ -105,12 +138,26 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_as_short_as_the_columns_of_the_results_allow() {
+        let factors = vec![
+            factor(None, Some("pods.web.serviceTime.exponential.mean"), json!(["1ms"])),
+            factor(None, Some("traffic.users.clients"), json!([1])),
+        ];
+        let design = Design::of(&DesignSection { factors, ..DesignSection::default() }).expect("a sound design");
+        assert_eq!(design.factors, ["exponential.mean", "clients"]);
+    }
+
+    #[test]
     fn factors_of_no_sound_form_are_refused() {
         let of = |factors| Design::of(&DesignSection { factors, ..DesignSection::default() });
         assert!(of(vec![factor(None, Some("x"), json!([]))]).is_err());
         assert!(of(vec![factor(None, None, json!([1, 2]))]).is_err());
         assert!(of(vec![factor(None, Some("x"), json!({"a": {}}))]).is_err());
         assert!(of(vec![factor(None, Some("x"), json!([1])), factor(None, Some("y.x"), json!([1]))]).is_err());
+        assert!(of(vec![factor(Some("mean"), Some("x"), json!([1]))]).is_err());
+        assert!(of(vec![factor(None, Some("x"), json!([1, 1]))]).is_err());
+        assert!(of(vec![factor(None, Some("design.seed"), json!([1]))]).is_err());
+        assert!(of(vec![factor(Some("x"), None, json!({"a": {"kubernetes.patches": {}}}))]).is_err());
         let thousand: Vec<u32> = (0..1_000).collect();
         assert!(of((0..3).map(|i| factor(Some(&i.to_string()), Some("x"), json!(thousand))).collect()).is_err());
     }

@@ -31,7 +31,7 @@ pub(crate) fn specs(loaded: &Loaded, design: &Design) -> Result<Vec<ClusterSpec>
         let spec = loaded.spec(&point.fields)?;
         match svcsim_models::cluster::check(&spec) {
             Ok(()) => Ok(spec),
-            Err(error) => Err(loaded.locate(&error)),
+            Err(error) => Err(loaded.locate(&error, &point.fields)),
         }
     };
     design.points.iter().map(check).collect()
@@ -51,7 +51,8 @@ pub(crate) fn execute(
     let keep_going = || !interrupted.load(Ordering::Relaxed);
     let unit = |i: usize| -> Result<RunResult, Stopped> {
         let streams = Streams::new(design.seed, (i % replications) as u64);
-        let result = run(&specs[i / replications], &streams, &keep_going).map_err(|e| loaded.locate(&e))?;
+        let point = i / replications;
+        let result = run(&specs[point], &streams, &keep_going).map_err(|e| loaded.locate(&e, &design.points[point].fields))?;
         bar.inc(1);
         result.ok_or(Stopped::Interrupted)
     };

@@ -7,11 +7,12 @@
 use super::error::{InputError, Span, Warning};
 use super::files::Files;
 use super::kubernetes::{self, KubernetesSpecs, Object, Source};
+use super::reader::{Change, Reader, Samples};
 use super::topology;
 use super::tree;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use svcsim_models::dataplane::DataPlaneSpec;
@@ -108,6 +109,24 @@ pub struct MadeNodes {
     pub per_zone: u32,
 }
 
+impl MadeNodes {
+    /// Most Nodes that are made: bounds what a slip of the keyboard can ask for.
+    const MOST: u64 = 100_000;
+
+    fn check(&self) -> Result<(), SpecError> {
+        let nodes = self.zones.len() as u64 * u64::from(self.per_zone);
+        if (1..=Self::MOST).contains(&nodes) {
+            return Ok(());
+        }
+        let (field, problem) = match (self.zones.is_empty(), nodes) {
+            (true, _) => ("kubernetes.nodes.zones", "no zones; expected at least one".to_owned()),
+            (_, 0) => ("kubernetes.nodes.perZone", "no Nodes; expected at least one in a zone".to_owned()),
+            _ => ("kubernetes.nodes.perZone", format!("{nodes} Nodes, which are too many; expected at most {}", Self::MOST)),
+        };
+        Err(SpecError::new(field, problem, "give zones and a number per zone, e.g. {zones: [a, b, c], perZone: 2}"))
+    }
+}
+
 /// What is varied and how often it is repeated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -161,7 +180,7 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// What the manifests say that is not modelled.
     pub not_modelled: Vec<String>,
-    source: Arc<Source>,
+    reader: Reader,
     /// The resolved experiment as a tree, without its objects.
     tree: Value,
     objects: Vec<Object>,
@@ -176,26 +195,37 @@ impl Loaded {
         let mut files = Files::default();
         let text = files.read(path, "").map_err(|e| vec![e])?;
         let source = Source::new(path, text.strip_prefix('\u{feff}').unwrap_or(&text));
-        let reader = Reader(&source);
-        let mut tree = reader.tree().map_err(|e| vec![e])?;
+        let mut reader = Reader::new(&source);
+        let mut tree = reader.tree(API_VERSION).map_err(|e| vec![e])?;
         let mut object_sets = Vec::new();
         for (field, value) in sets {
+            let change = Change::by_command_line(field, value, if is_kubernetes(field) { None } else { Some(&tree) });
             if is_kubernetes(field) {
-                object_sets.push((field.clone(), value.clone()));
+                object_sets.push((change.clone(), field.clone(), value.clone()));
             } else {
                 tree::set(&mut tree, field, value.clone()).map_err(|problem| {
-                    vec![InputError::new(field, problem, "name a field of the experiment, e.g. --set run.duration=30s")]
+                    let fix = "name a field of the experiment, e.g. --set run.duration=30s";
+                    vec![reader.refused(InputError::new(field, problem, fix), &change)]
                 })?;
             }
+            reader.changed(change);
         }
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut warnings = Vec::new();
-        resolve_files(&mut tree, &dir, &mut files, &mut warnings).map_err(|e| vec![reader.place(e)])?;
-        let mut experiment = reader.typed(&tree, "").map_err(|e| vec![e])?;
-        reader.check_header(&experiment).map_err(|e| vec![e])?;
+        resolve_files(&mut tree, &dir, &mut files, &mut reader, &mut warnings).map_err(|e| vec![e])?;
+        let mut experiment: Experiment = reader.typed(&tree, "").map_err(|e| vec![e])?;
+        check_name(&reader, &experiment.metadata.name).map_err(|e| vec![e])?;
+        let patches = experiment.kubernetes.patches.iter().map(|(field, value)| {
+            let place = format!("kubernetes.patches.{field}");
+            (Change::by_file(field, place.clone(), place, None), field.clone(), value.clone())
+        });
+        let patches: Vec<_> = patches.chain(object_sets).collect();
+        for (change, ..) in &patches {
+            reader.changed(change.clone());
+        }
         let placed = |errors: Vec<InputError>| errors.into_iter().map(|e| reader.place(e)).collect::<Vec<_>>();
-        let objects = read_objects(&experiment.kubernetes, &object_sets, &dir, &source, &mut files).map_err(placed)?;
-        let specs = kubernetes::to_specs(&objects)?;
+        let objects = read_objects(&experiment.kubernetes, &patches, &dir, &reader, &mut files).map_err(placed)?;
+        let specs = kubernetes::to_specs(&objects).map_err(placed)?;
         warnings.extend(specs.warnings.iter().cloned());
         let mut not_modelled = experiment.metadata.not_modelled.clone();
         not_modelled.extend(specs.kept_out.iter().map(ToString::to_string));
@@ -205,7 +235,7 @@ impl Loaded {
             nodes: experiment.kubernetes.nodes.take(),
             ..KubernetesSection::default()
         };
-        Ok(Self { experiment, files, warnings, not_modelled, source, tree, objects })
+        Ok(Self { experiment, files, warnings, not_modelled, reader, tree, objects })
     }
 
     /// The spec of the design point that sets `fields`.
@@ -213,37 +243,74 @@ impl Loaded {
     /// # Errors
     /// A field that cannot be set so.
     pub fn spec(&self, fields: &[(String, Value)]) -> Result<ClusterSpec, InputError> {
-        let reader = Reader(&self.source);
         let mut tree = self.tree.clone();
         let mut objects = self.objects.clone();
         for (field, value) in fields {
+            let refused = |error: InputError| self.reader.refused(error, &self.factor_of(field, value));
             if is_kubernetes(field) {
-                patch(&mut objects, field, value.clone()).map_err(|e| reader.place(e))?;
+                patch(&mut objects, field, value.clone()).map_err(refused)?;
             } else {
-                let set = tree::set(&mut tree, field, value.clone());
-                set.map_err(|problem| reader.place(InputError::new("design.factors", problem, "correct the factor's path")))?;
+                tree::set(&mut tree, field, value.clone())
+                    .map_err(|problem| refused(InputError::new(field, problem, "correct the factor's path")))?;
             }
         }
-        let context = fields.iter().map(|(field, value)| format!("{field} = {}", tree::shown(value))).collect::<Vec<_>>().join(", ");
-        let experiment = reader.typed(&tree, &context)?;
-        let specs = kubernetes::to_specs(&objects).map_err(|mut errors| errors.remove(0))?;
-        to_cluster_spec(experiment, specs).map_err(|e| self.locate(&e))
+        // Where a change was asked for is only looked up for an error: designs may have many points.
+        let experiment = Experiment::deserialize(&tree).or_else(|_| {
+            let context = fields.iter().map(|(field, value)| format!("{field} = {}", tree::shown(value))).collect::<Vec<_>>().join(", ");
+            self.at_point(fields).typed(&tree, &context)
+        })?;
+        let specs = kubernetes::to_specs(&objects).map_err(|mut errors| self.at_point(fields).place(errors.remove(0)))?;
+        to_cluster_spec(experiment, specs).map_err(|e| self.locate(&e, fields))
     }
 
-    /// An error of a spec, with its place in the experiment file or a manifest.
+    /// A reader that knows what the design point that sets `fields` changes.
+    fn at_point(&self, fields: &[(String, Value)]) -> Reader {
+        let mut reader = self.reader.clone();
+        fields.iter().for_each(|(field, value)| reader.changed(self.factor_of(field, value)));
+        reader
+    }
+
+    /// The level of a factor that sets `field` to `value`.
+    fn factor_of(&self, field: &str, value: &Value) -> Change {
+        let places = self.experiment.design.factors.iter().enumerate().find_map(|(i, factor)| {
+            let at = format!("design.factors[{i}]");
+            match (&factor.path, &factor.levels) {
+                (Some(path), Value::Array(levels)) if path == field => {
+                    let level = levels.iter().position(|level| level == value)?;
+                    Some((format!("{at}.path"), format!("{at}.levels[{level}]")))
+                }
+                (None, Value::Object(levels)) => {
+                    let (label, _) = levels.iter().find(|(_, fields)| fields.get(field) == Some(value))?;
+                    let place = format!("{at}.levels.{label}.{field}");
+                    Some((place.clone(), place))
+                }
+                _ => None,
+            }
+        });
+        let (name, value) = places.unwrap_or_else(|| ("design.factors".to_owned(), "design.factors".to_owned()));
+        Change::by_file(field, name, value, if is_kubernetes(field) { None } else { Some(&self.tree) })
+    }
+
+    /// An error of the spec of the design point that sets `fields`, with its place in the experiment file or a manifest.
     #[must_use]
-    pub fn locate(&self, error: &SpecError) -> InputError {
-        if is_kubernetes(&error.field) {
-            return kubernetes::locate(&self.objects, &error.field, &error.problem, &error.fix);
-        }
-        let reader = Reader(&self.source);
-        reader.place(InputError::new(&error.field, &error.problem, &error.fix))
+    pub fn locate(&self, error: &SpecError, fields: &[(String, Value)]) -> InputError {
+        let found = match is_kubernetes(&error.field) && !fields.iter().any(|(field, _)| error.field.starts_with(field.as_str())) {
+            true => kubernetes::locate(&self.objects, &error.field, &error.problem, &error.fix),
+            false => InputError::new(&error.field, &error.problem, &error.fix),
+        };
+        self.at_point(fields).place(found)
     }
 
     /// An error with the place of its field in the experiment file.
     #[must_use]
     pub fn placed(&self, error: InputError) -> InputError {
-        Reader(&self.source).place(error)
+        self.reader.place(error)
+    }
+
+    /// The experiment file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.reader.source().file
     }
 
     /// The line of a field in the experiment file.
@@ -252,7 +319,7 @@ impl Loaded {
         if is_kubernetes(field) {
             return kubernetes::locate(&self.objects, field, "", "").at.map(|s| s.line);
         }
-        self.source.locations().find_key(0, field).map(|span| span.line)
+        self.reader.source().locations().find_key(0, field).map(|span| span.line)
     }
 
     /// The resolved experiment as YAML, runnable by itself.
@@ -272,107 +339,50 @@ fn is_kubernetes(field: &str) -> bool {
     ["services.", "deployments.", "statefulsets.", "daemonsets.", "nodes."].iter().any(|prefix| field.starts_with(prefix))
 }
 
-/// Reads one experiment file and places errors in it.
-struct Reader<'a>(&'a Arc<Source>);
-
-impl Reader<'_> {
-    /// The file as a tree.
-    fn tree(&self) -> Result<Value, InputError> {
-        let fix = "start from a shipped experiment, or let `svcsim import` write one from your manifests";
-        let error = |problem: &str| Err(self.place(InputError::new("", problem, fix)));
-        if self.0.text.trim().is_empty() {
-            return error("the file is empty; expected an experiment");
-        }
-        let mut documents = kubernetes::parse(self.0)?;
-        match (documents.pop(), documents.is_empty()) {
-            (Some(tree @ Value::Object(_)), true) => Ok(tree),
-            (Some(_), false) => {
-                error("several documents in one file; an experiment is one (Kubernetes manifests go through `svcsim import`)")
-            }
-            _ => error("this is no experiment; expected a map with apiVersion, kind, metadata, ..."),
-        }
+/// Names a results directory, so it must be fit for one.
+fn check_name(reader: &Reader, name: &str) -> Result<(), InputError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 100 && name.chars().all(plain) {
+        return Ok(());
     }
-
-    /// The tree as an experiment; `context` says which fields were set, for errors.
-    fn typed(&self, tree: &Value, context: &str) -> Result<Experiment, InputError> {
-        serde_path_to_error::deserialize(tree).map_err(|e| {
-            let field = e.path().to_string();
-            let found = e.inner().to_string();
-            let fix = suggestion(&found).unwrap_or_else(|| "docs/experiment-file.md has the form of every field".to_owned());
-            let fix = if context.is_empty() { fix } else { format!("{fix} (at the design point with {context})") };
-            // The list of all names is in the advice, if it helps.
-            let problem = found.split(", expected").next().unwrap_or(&found).to_owned();
-            let problem = if problem.contains('`') { problem } else { found };
-            self.place(InputError::new(field, problem, fix))
-        })
-    }
-
-    /// An error with the place of its field in the file.
-    fn place(&self, error: InputError) -> InputError {
-        if error.file.is_some() {
-            return error;
-        }
-        let locations = self.0.locations();
-        let at =
-            if error.problem.starts_with("unknown field") { locations.find_key(0, &error.field) } else { locations.find(0, &error.field) };
-        error.in_file(&self.0.file, Arc::clone(&self.0.text), at)
-    }
-
-    fn check_header(&self, experiment: &Experiment) -> Result<(), InputError> {
-        let error = |field: &str, problem: String, fix: &str| Err(self.place(InputError::new(field, problem, fix)));
-        if experiment.kind != "Experiment" {
-            return error("kind", format!("`{}`; expected Experiment", experiment.kind), "Kubernetes manifests go through `svcsim import`");
-        }
-        if experiment.api_version != API_VERSION {
-            return error(
-                "apiVersion",
-                format!("`{}`; this version reads {API_VERSION}", experiment.api_version),
-                "correct the apiVersion",
-            );
-        }
-        let name = &experiment.metadata.name;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
-            let problem = format!("`{}` cannot name a folder; expected letters, digits, `-` and `_`", tree::shown(&json!(name)));
-            return error("metadata.name", problem, "rename the experiment");
-        }
-        Ok(())
-    }
-}
-
-/// What serde expected, turned into advice: `unknown field `x`, expected one of `a`, `b`` names the nearest.
-fn suggestion(problem: &str) -> Option<String> {
-    let (found, expected) = problem.split_once("expected ")?;
-    let quoted = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-    let wrong = quoted(found).pop()?;
-    let names = quoted(expected);
-    let best = names.iter().max_by(|a, b| strsim::jaro_winkler(a, &wrong).total_cmp(&strsim::jaro_winkler(b, &wrong)))?;
-    if strsim::jaro_winkler(best, &wrong) > 0.8 {
-        return Some(format!("did you mean `{best}`?"));
-    }
-    Some(format!("expected one of {}", names.join(", ")))
+    let problem = format!("`{}` cannot name a folder; expected 1 to 100 letters, digits, `-` and `_`", tree::shown(&json!(name)));
+    Err(reader.place(InputError::new("metadata.name", problem, "rename the experiment")))
 }
 
 /// Puts the content of the files that the tree refers to in their place: topologies as graphs, samples as values.
-fn resolve_files(tree: &mut Value, dir: &Path, files: &mut Files, warnings: &mut Vec<Warning>) -> Result<(), InputError> {
+fn resolve_files(
+    tree: &mut Value,
+    dir: &Path,
+    files: &mut Files,
+    reader: &mut Reader,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), InputError> {
     tree::each_map(tree, "", &mut |map, path| {
         let only = |map: &Value, key: &str| map.as_object().is_some_and(|m| m.len() == 1 && m.contains_key(key));
-        if only(map, "empirical") && map["empirical"].get("file").is_some() {
+        if only(map, "empirical") && map["empirical"].get("file").is_some_and(Value::is_string) {
             let field = format!("{path}.empirical.file");
             let name = map["empirical"]["file"].as_str().unwrap_or_default().to_owned();
-            let text = files.read(&dir.join(&name), &field)?;
-            let values: Vec<Value> =
-                text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| json!(l)).collect();
-            map["empirical"] = json!({ "values": values });
+            let file = dir.join(&name);
+            let text: Arc<str> = files.read(&file, &field).map_err(|e| reader.place(e))?.into();
+            let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line, line.trim()));
+            let lines: Vec<_> = lines.filter(|(.., value)| !value.is_empty() && !value.starts_with('#')).collect();
+            if lines.is_empty() {
+                let problem = format!("{}: the file holds no values", file.display());
+                return Err(reader.place(InputError::new(field, problem, "give one value a line, such as 5ms")));
+            }
+            let place = |(line, whole, value): &(usize, &str, &str)| Span {
+                line: *line,
+                column: whole.chars().take_while(|c| c.is_whitespace()).count() + 1,
+                length: value.chars().count(),
+            };
+            map["empirical"] = json!({ "values": lines.iter().map(|(.., value)| *value).collect::<Vec<_>>() });
+            let places = lines.iter().map(place).collect();
+            reader.sampled(Samples { field: format!("{path}.empirical.values"), file, text: Arc::clone(&text), places });
         } else if only(map, "file") && map["file"].get("path").is_some() {
             let field = format!("{path}.file");
-            let spec: FileSpec = serde_path_to_error::deserialize(&map["file"]).map_err(|e| {
-                let below = e.path().to_string();
-                let fix = suggestion(&e.inner().to_string()).unwrap_or_else(|| "see docs/experiment-file.md".to_owned());
-                InputError::new(format!("{field}.{below}"), e.inner().to_string(), fix)
-            })?;
+            let spec: FileSpec = reader.typed_at(&map["file"], &field, "")?;
             let file = dir.join(&spec.path);
-            let text = files.read(&file, &format!("{field}.path"))?;
+            let text = files.read(&file, &format!("{field}.path")).map_err(|e| reader.place(e))?;
             let graph = topology::read_graph(&text, &spec.path).and_then(|g| topology::to_shape(&g, &spec));
             let (shape, notes) = graph.map_err(|e| {
                 let at = e.line.map(|line| Span { line, column: 1, length: 1 });
@@ -394,9 +404,9 @@ fn resolve_files(tree: &mut Value, dir: &Path, files: &mut Files, warnings: &mut
 /// Reads all objects of the experiment and applies its patches and `sets`.
 fn read_objects(
     section: &KubernetesSection,
-    sets: &[(String, Value)],
+    patches: &[(Change, String, Value)],
     dir: &Path,
-    source: &Arc<Source>,
+    reader: &Reader,
     files: &mut Files,
 ) -> Result<Vec<Object>, Vec<InputError>> {
     let one = |e: InputError| vec![e];
@@ -408,7 +418,7 @@ fn read_objects(
         }
     }
     for (i, value) in section.objects.iter().enumerate() {
-        objects.extend(kubernetes::from_value(source, 0, &format!("kubernetes.objects[{i}]"), value.clone())?);
+        objects.extend(kubernetes::from_value(reader.source(), 0, &format!("kubernetes.objects[{i}]"), value.clone())?);
     }
     let has_nodes = objects.iter().any(|o| o.kind == "Node");
     match &section.nodes {
@@ -416,23 +426,16 @@ fn read_objects(
             let fix = "leave `kubernetes.nodes` out to use those of the manifests";
             return Err(one(InputError::new("kubernetes.nodes", "the manifests have Nodes already", fix)));
         }
-        Some(made) if made.zones.is_empty() || made.per_zone == 0 || made.per_zone > 100_000 => {
-            let fix = "give zones and a number per zone, e.g. {zones: [a, b, c], perZone: 2}";
-            return Err(one(InputError::new(
-                "kubernetes.nodes",
-                "no Nodes, or too many; expected at least one zone and one Node in it",
-                fix,
-            )));
-        }
+        Some(made) => made.check().map_err(|e| one(InputError::new(e.field, e.problem, e.fix)))?,
         None if !has_nodes => {
             let problem = "there are no Nodes: manifests of an application do not have them";
             let fix = "add e.g. `nodes: {zones: [a, b, c], perZone: 2}`, or a manifest from `kubectl get nodes -o yaml`";
             return Err(one(InputError::new("kubernetes.nodes", problem, fix)));
         }
-        _ => {}
+        None => {}
     }
-    for (field, value) in section.patches.iter().chain(sets.iter().map(|(f, v)| (f, v))) {
-        patch(&mut objects, field, value.clone()).map_err(one)?;
+    for (change, field, value) in patches {
+        patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
     }
     Ok(objects)
 }
@@ -459,6 +462,7 @@ fn expand(pattern: &str, dir: &Path, field: &str) -> Result<Vec<PathBuf>, InputE
 fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Result<ClusterSpec, SpecError> {
     let mut nodes = kubernetes.nodes;
     if let Some(made) = &experiment.kubernetes.nodes {
+        made.check()?;
         nodes.extend(made.zones.iter().flat_map(|zone| (0..made.per_zone).map(move |i| made_node(zone, i))));
     }
     let mut workloads = Vec::new();
@@ -502,23 +506,57 @@ pub type Level = (String, Vec<(String, Value)>);
 /// The levels of a factor: each a label and the fields it sets.
 ///
 /// # Errors
-/// A factor without levels, or of neither form.
+/// A factor without levels, of neither form, or of a field that no run depends on.
 pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputError> {
-    let error = |problem: &str, fix: &str| Err(InputError::new(field, problem, fix));
+    let error = |below: &str, problem: &str, fix: &str| InputError::new(format!("{field}{below}"), problem, fix);
     let sets = |fields: &Map<String, Value>| fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect::<Vec<_>>();
     match (&factor.path, &factor.levels) {
         (Some(path), Value::Array(list)) if !list.is_empty() => {
-            Ok(list.iter().map(|value| (tree::shown(value), vec![(path.clone(), value.clone())])).collect())
+            can_vary(path).map_err(|(problem, fix)| error(".path", &problem, &fix))?;
+            let levels: Vec<_> = list.iter().map(|value| (tree::shown(value), vec![(path.clone(), value.clone())])).collect();
+            let mut labels = BTreeSet::new();
+            match levels.iter().position(|(label, _)| !labels.insert(label.as_str())) {
+                Some(i) => {
+                    let problem = format!("the level `{}` is there twice", levels[i].0);
+                    Err(error(&format!(".levels[{i}]"), &problem, "leave one of them out, or give the levels names"))
+                }
+                None => Ok(levels),
+            }
         }
-        (Some(_), _) => error("a factor with a `path` has a list of values as `levels`", "write e.g. `levels: [10ms, 20ms]`"),
+        (Some(_), _) => {
+            Err(error(".levels", "expected a list of values for the `path`, one at least", "write e.g. `levels: [10ms, 20ms]`"))
+        }
         (None, Value::Object(map)) if !map.is_empty() => {
-            let level = |(label, fields): (&String, &Value)| Some((label.clone(), sets(fields.as_object()?)));
-            let levels: Option<Vec<_>> = map.iter().map(level).collect();
-            levels.map_or_else(|| error("each level is a map from paths to values", "write e.g. `small: {traffic.shop.clients: 5}`"), Ok)
+            let level = |(label, fields): (&String, &Value)| {
+                let at = format!(".levels.{label}");
+                let fix = "write e.g. `small: {traffic.shop.clients: 5}`";
+                let fields = fields.as_object().ok_or_else(|| error(&at, "expected a map from paths to values", fix))?;
+                for path in fields.keys() {
+                    can_vary(path).map_err(|(problem, fix)| error(&format!("{at}.{path}"), &problem, &fix))?;
+                }
+                Ok((label.clone(), sets(fields)))
+            };
+            map.iter().map(level).collect()
         }
-        (None, _) => error(
-            "a factor has either a `path` and a list of `levels`, or a `name` and a map of `levels`",
-            "add the path of the field to vary",
-        ),
+        (None, _) => {
+            let problem = "a factor has either a `path` and a list of `levels`, or a `name` and a map of `levels`";
+            Err(error("", problem, "add the path of the field to vary"))
+        }
+    }
+}
+
+/// Whether a run depends on the field at `path`; else a problem and a fix.
+fn can_vary(path: &str) -> Result<(), (String, String)> {
+    let head = path.split(['.', '[']).next().unwrap_or(path);
+    match head {
+        "apiVersion" | "kind" | "metadata" | "design" => {
+            let problem = format!("`{path}` cannot be varied: no run depends on it");
+            Err((problem, "name a field under network, pods, traffic, ..., or of a Kubernetes object".to_owned()))
+        }
+        "kubernetes" if !path.starts_with("kubernetes.nodes") => {
+            let problem = format!("`{path}` cannot be varied: the objects are read once, for all design points");
+            Err((problem, "name the object's field, e.g. deployments.web.spec.replicas".to_owned()))
+        }
+        _ => Ok(()),
     }
 }

@@ -36,7 +36,10 @@ impl Files {
         }
         let bytes = std::fs::read(path).map_err(|e| error(e.to_string(), "make the file readable"))?;
         self.read.insert(path.to_owned(), sha256(&bytes));
-        String::from_utf8(bytes).map_err(|_| error("not UTF-8 text".to_owned(), "is this the right file?"))
+        String::from_utf8(bytes).map_err(|e| {
+            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            error(format!("not UTF-8 text (line {line})"), "save it as UTF-8 (PowerShell's `>` writes UTF-16), if it is the right file")
+        })
     }
 
     /// Each file with its digest, by path.

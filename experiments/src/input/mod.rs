@@ -3,7 +3,10 @@
 pub mod error;
 pub mod experiment;
 pub mod files;
+#[cfg(test)]
+mod hostile;
 pub mod kubernetes;
 pub mod locate;
+mod reader;
 pub mod topology;
 pub mod tree;

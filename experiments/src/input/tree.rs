@@ -14,17 +14,40 @@ pub fn set(tree: &mut Value, path: &str, value: Value) -> Result<(), String> {
             (Step::Key(key), Value::Object(map)) => map.entry(key).or_insert_with(|| Value::Object(Map::new())),
             (Step::Index(i), Value::Array(list)) => {
                 let len = list.len();
-                list.get_mut(i).ok_or_else(|| format!("`{path}`: there is no element {i}, the list has {len}"))?
+                list.get_mut(i).ok_or_else(|| format!("there is no element {i}, the list has {len}"))?
             }
-            (Step::Key(key), Value::Null) => {
-                return Err(format!("`{path}`: `{key}` lies below a field that is empty"));
-            }
-            (Step::Key(key), other) => return Err(format!("`{path}`: `{key}` lies below {}, which has no fields", shown(other))),
-            (Step::Index(i), other) => return Err(format!("`{path}`: [{i}] asks for a list, but there is {}", shown(other))),
+            (Step::Key(key), Value::Null) => return Err(format!("`{key}` lies below a field that is empty")),
+            (Step::Key(key), other) => return Err(format!("`{key}` lies below {}, which has no fields", shown(other))),
+            (Step::Index(i), other) => return Err(format!("[{i}] asks for a list, but there is {}", shown(other))),
         };
     }
     *at = value;
     Ok(())
+}
+
+/// The first part of `path` that is not in the tree.
+#[must_use]
+pub fn missing(tree: &Value, path: &str) -> Option<String> {
+    let mut at = tree;
+    let mut so_far = String::new();
+    for step in steps(path).ok()? {
+        let next = match &step {
+            Step::Key(key) => {
+                so_far.push_str(if so_far.is_empty() { "" } else { "." });
+                so_far.push_str(key);
+                at.get(key)
+            }
+            Step::Index(i) => {
+                so_far.push_str(&format!("[{i}]"));
+                at.get(i)
+            }
+        };
+        match next {
+            Some(below) => at = below,
+            None => return Some(so_far),
+        }
+    }
+    None
 }
 
 enum Step {
@@ -33,7 +56,7 @@ enum Step {
 }
 
 fn steps(path: &str) -> Result<Vec<Step>, String> {
-    let bad = || format!("`{path}` is not a path: write names joined by dots, and [n] for the n-th element of a list, from 0");
+    let bad = || format!("`{path}` is no path: write names joined by dots, and [n] for the n-th element of a list, from 0");
     let mut steps = Vec::new();
     for part in path.split('.') {
         let (name, indices) = part.split_at(part.find('[').unwrap_or(part.len()));
@@ -82,6 +105,9 @@ mod tests {
         set(&mut tree, "traffic.shop.rate", json!("5/s")).expect("there is such a field");
         set(&mut tree, "list[1].a", json!(7)).expect("there is such an element");
         set(&mut tree, "churn.web.crashEvery", json!("5s")).expect("maps on the way are made");
+        assert_eq!(missing(&tree, "churn.web.crashEvery"), None);
+        assert_eq!(missing(&tree, "churn.db.crashEvery"), Some("churn.db".to_owned()));
+        assert_eq!(missing(&tree, "list[2].a"), Some("list[2]".to_owned()));
         assert_eq!(
             tree,
             json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "churn": {"web": {"crashEvery": "5s"}}})

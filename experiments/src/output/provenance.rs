@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "provenance.json";
+/// What the names of directories end with, or start with, that are not complete.
+const PART: &str = ".part-";
 
 /// What made a results directory. A directory without one is not finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ pub(crate) struct Provenance {
     pub(crate) points: usize,
     /// Runs of each.
     pub(crate) replications: u32,
-    /// SHA-256 of every file the experiment was read from, by name.
+    /// SHA-256 of every file the experiment was read from, by its path from the experiment.
     pub(crate) inputs: BTreeMap<String, String>,
     /// SHA-256 of every file beside this one, by path.
     pub(crate) files: BTreeMap<String, String>,
@@ -52,7 +54,9 @@ pub(crate) struct Cost {
 impl Provenance {
     /// Of the files in `dir`, which hold the results of `planned`.
     pub(crate) fn of(planned: &Planned, cost: &Cost, dir: &Path) -> io::Result<Self> {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // As seen from the experiment: where it lay on this machine is nobody's business.
+        let folder = planned.loaded.path().parent().unwrap_or(Path::new(""));
+        let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: planned.loaded.experiment.metadata.name.clone(),
@@ -118,16 +122,22 @@ impl Place {
     /// is refused, and beside a default that does the next free name is taken.
     pub(crate) fn find(out: Option<&Path>, loaded: &Loaded) -> Result<Self, Failure> {
         let experiment = sha256(loaded.resolved_yaml().as_bytes());
+        // What a killed run left half written is in nobody's way.
+        let is_part = |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(PART));
         let free = |dir: &Path| match Provenance::read(dir) {
             Ok(found) => found.experiment == experiment && found.version == env!("CARGO_PKG_VERSION"),
-            Err(_) => std::fs::read_dir(dir).map_or(!dir.exists(), |mut entries| entries.next().is_none()),
+            Err(_) => std::fs::read_dir(dir).map_or(!dir.exists(), |mut entries| entries.all(is_part)),
         };
         if let Some(dir) = out {
+            let error = |problem: String, fix: &str| Err(crate::input::error::InputError::new("--out", problem, fix).into());
+            let above = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+            if let Some(file) = above.ancestors().skip(1).find(|p| p.exists()).filter(|p| !p.is_dir()) {
+                return error(format!("{} is a file; expected a directory", file.display()), "name a directory that can be made");
+            }
             if !free(dir) {
                 let problem =
                     format!("{} holds something else; expected a new directory, or one with results of this experiment", dir.display());
-                let fix = "name another directory, or remove this one";
-                return Err(crate::input::error::InputError::new("--out", problem, fix).into());
+                return error(problem, "name another directory, or remove this one");
             }
             return Ok(Self { dir: dir.to_owned(), note: String::new() });
         }
@@ -143,20 +153,45 @@ impl Place {
         Self { dir: std::env::temp_dir().join(format!("svcsim-{}", std::process::id())), note: String::new() }
     }
 
-    /// Where files are written before they are complete.
+    /// Where files are written before they are complete: beside the directory, or in it if it is there and empty,
+    /// since it may be a mount or where the user stands, which cannot be replaced.
     pub(crate) fn part(&self) -> PathBuf {
-        PathBuf::from(format!("{}.part-{}", self.dir.display(), std::process::id()))
+        let name = format!("{PART}{}", std::process::id());
+        if self.dir.is_dir() && Provenance::read(&self.dir).is_err() { self.dir.join(name) } else { self.beside(&name) }
+    }
+
+    /// The directory's path with something added to its name, whether or not it was written with a slash at its end.
+    fn beside(&self, added: &str) -> PathBuf {
+        let mut path = self.dir.components().collect::<PathBuf>().into_os_string();
+        path.push(added);
+        path.into()
     }
 
     /// Moves the complete `part` into place. The same results already there are kept as they are.
     pub(crate) fn settle(&self, part: &Path) -> io::Result<()> {
+        if part.starts_with(&self.dir) {
+            // The provenance says that all is there, so it goes last.
+            for entry in std::fs::read_dir(part)? {
+                let name = entry?.file_name();
+                if name != FILE {
+                    std::fs::rename(part.join(&name), self.dir.join(&name))?;
+                }
+            }
+            let parts = std::fs::read_dir(&self.dir)?.filter_map(Result::ok).filter(|e| e.file_name().to_string_lossy().starts_with(PART));
+            // Those of killed runs, too, before the directory is called complete.
+            for stale in parts.map(|e| e.path()).filter(|path| path != part) {
+                std::fs::remove_dir_all(stale)?;
+            }
+            std::fs::rename(part.join(FILE), self.dir.join(FILE))?;
+            return std::fs::remove_dir(part);
+        }
         if let (Ok(old), Ok(new)) = (Provenance::read(&self.dir), Provenance::read(part))
             && old.files == new.files
             && old.differences(&self.dir).is_empty()
         {
             return std::fs::remove_dir_all(part);
         }
-        let old = PathBuf::from(format!("{}.old-{}", self.dir.display(), std::process::id()));
+        let old = self.beside(&format!(".old-{}", std::process::id()));
         let replaced = self.dir.exists();
         if replaced {
             std::fs::rename(&self.dir, &old)?;

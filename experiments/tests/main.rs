@@ -1,0 +1,10 @@
+//! The program as its users meet it: the real binary, in directories of its own. One file a behaviour.
+
+mod bad_input;
+mod desk;
+mod determinism;
+mod golden;
+mod importing;
+mod interruption;
+mod odd_input;
+mod printing;
