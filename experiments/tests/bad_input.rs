@@ -333,6 +333,8 @@ fn an_error_of_a_factor_is_shown_in_the_factor() {
         (path("«metadata.name»", "[a, b]"), "no run depends on it"),
         (path("«design.replications»", "[2, 3]"), "no run depends on it"),
         (path("«kubernetes.patches»", "[{}]"), "name the object's field"),
+        (path("«network.shape.file.path»", "[a.graphml, b.graphml]"), "files are read once"),
+        (path("network.shape.zones", "[{}]"), "expected a map with one key"),
         (format!("{FACTOR}{FACTOR}"), "a factor named `concurrency` is there already"),
         (
             format!("{FACTOR}{}", path("pods.web.concurrency", "[3]").replace("- path", "- name: again\n      path")),

@@ -1,6 +1,6 @@
 //! What is printed, where, and in which form.
 
-use crate::desk::{Desk, SMALL};
+use crate::desk::{Desk, SMALL, shipped};
 use serde_json::Value;
 
 #[test]
@@ -93,4 +93,23 @@ fn help_and_version_go_to_standard_output() {
     let said = desk.svcsim(&[]);
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("Usage"));
+}
+
+#[test]
+fn files_can_be_levels() {
+    let factor = "    - path: pods.web.concurrency\n      levels: [1, 2]\n";
+    let levels = "    - name: wires
+      levels:
+        switch: {network.shape: {oneSwitch: {node: {delay: 50us}}}}
+        abilene: {network.shape: {file: {path: Abilene.graphml, node: {delay: 50us}}}}
+        measured: {network.sites.internet.link.delay: {empirical: {file: delays.txt}}}
+";
+    let desk = Desk::with(SMALL.replace(factor, levels));
+    std::fs::copy(shipped("topologies/Abilene.graphml"), desk.path("Abilene.graphml")).expect("a topology");
+    desk.write("delays.txt", "1ms\n2ms\n");
+    desk.succeeds(&["run", "small.yaml", "--out", "out"]);
+    // What was resolved runs without the files.
+    desk.write("alone/experiment.yaml", desk.text("out/experiment.yaml"));
+    desk.succeeds(&["run", "alone/experiment.yaml", "--out", "again", "--quiet"]);
+    assert_eq!(desk.text("out/runs.csv"), desk.text("again/runs.csv"));
 }

@@ -557,6 +557,10 @@ fn can_vary(path: &str) -> Result<(), (String, String)> {
             let problem = format!("`{path}` cannot be varied: the objects are read once, for all design points");
             Err((problem, "name the object's field, e.g. deployments.web.spec.replicas".to_owned()))
         }
+        _ if path.split(['.', '[']).skip(1).any(|part| part == "file") => {
+            let problem = format!("`{path}` cannot be varied: files are read once, for all design points");
+            Err((problem, "vary what the file stands for, e.g. `levels: {small: {network.shape: {file: ...}}, ...}`".to_owned()))
+        }
         _ => Ok(()),
     }
 }

@@ -275,6 +275,9 @@ pub(super) fn in_words(message: &str) -> (String, String) {
         let problem = problem.strip_prefix("unknown variant ").map_or_else(|| problem.to_owned(), |name| format!("{name} is unknown"));
         return (problem, suggestion(message).unwrap_or_else(|| LOOK_UP.to_owned()));
     }
+    if message.ends_with("expected map with a single key") {
+        return ("expected a map with one key, which says of what kind it is".to_owned(), "leave one of its keys".to_owned());
+    }
     for kind in ["invalid type: ", "invalid value: "] {
         if let Some((found, expected)) = message.strip_prefix(kind).and_then(|m| m.rsplit_once(", expected ")) {
             let is_text = found.starts_with("string ");
@@ -367,6 +370,7 @@ mod tests {
             ("invalid type: integer `5`, expected a string", "expected a text, found the number 5", "put quotes around it"),
             ("`5 x` is not a duration: write a number", "`5 x` is not a duration", "write a number"),
             ("`-5ms` is not a duration: write a number", "`-5ms` is not a duration: it must not be negative", "write a number"),
+            ("invalid value: map, expected map with a single key", "expected a map with one key, which says of what kind it is", "leave"),
             ("whatever", "whatever", LOOK_UP),
         ] {
             let (found_problem, found_fix) = in_words(message);
