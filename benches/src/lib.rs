@@ -80,7 +80,7 @@ fn behaviour(mean: SimDuration, concurrency: u32) -> PodBehaviour {
 
 fn node(name: &str, role: &str) -> NodeSpec {
     let labels = BTreeMap::from([("role".to_owned(), role.to_owned())]);
-    NodeSpec { name: name.to_owned(), zone: String::new(), region: String::new(), labels, schedulable: true }
+    NodeSpec { name: name.to_owned(), labels, ..NodeSpec::default() }
 }
 
 fn workload(name: &str, replicas: u32, role: &str, pod: PodBehaviour) -> WorkloadSpec {
@@ -92,6 +92,7 @@ fn workload(name: &str, replicas: u32, role: &str, pod: PodBehaviour) -> Workloa
         daemon: false,
         node_selector: BTreeMap::from([("role".to_owned(), role.to_owned())]),
         placed_on: Vec::new(),
+        ports: Vec::new(),
         termination_grace: SimDuration::from_secs(30),
         pre_stop: SimDuration::ZERO,
         pod,
@@ -111,11 +112,9 @@ fn cluster(
     let service = ServiceSpec {
         name: "server".to_owned(),
         field: "services.server".to_owned(),
-        service_type: ServiceType::ClusterIP,
         selector: BTreeMap::from([("app".to_owned(), "server".to_owned())]),
-        ports: vec![ServicePortSpec { name: String::new(), port: 80, node_port: None }],
-        external_traffic_policy: TrafficPolicy::Cluster,
-        internal_traffic_policy: TrafficPolicy::Cluster,
+        ports: vec![ServicePortSpec::tcp("", 80)],
+        ..ServiceSpec::default()
     };
     let traffic = TrafficSpec {
         from,

@@ -30,7 +30,7 @@ fn pods_go_where_they_may() {
         s.nodes[2].labels.insert("disk".into(), "fast".into());
     };
     assert_eq!(placed(&["a", "a", "b", "b"], 5, select), [0, 0, 5, 0]);
-    assert_eq!(placed(&["a", "a", "b", "b"], 4, |s| s.nodes[0].schedulable = false), [0, 2, 1, 1]);
+    assert_eq!(placed(&["a", "a", "b", "b"], 4, |s| s.nodes[0].unschedulable = true), [0, 2, 1, 1]);
     assert_eq!(placed(&["a", "a", "b"], 2, |s| s.workloads[0].placed_on = vec!["n1".into(), "n1".into()]), [0, 2, 0]);
     assert_eq!(placed(&["a", "a", "b"], 4, |s| s.workloads[0].placed_on = vec!["n1".into(), "n1".into()]), [0, 2, 2]);
     assert_eq!(placed(&["a", "a", "b"], 9, |s| s.workloads[0].daemon = true), [1, 1, 1], "a DaemonSet asks for no number");

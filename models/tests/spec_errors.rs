@@ -102,7 +102,7 @@ fn select_no_node(s: &mut ClusterSpec) {
 
 fn cordon_all(s: &mut ClusterSpec) {
     s.workloads[0].placed_on.pop();
-    s.nodes.iter_mut().for_each(|n| n.schedulable = false);
+    s.nodes.iter_mut().for_each(|n| n.unschedulable = true);
 }
 
 fn from_nobody(s: &mut ClusterSpec) {
@@ -145,7 +145,7 @@ fn what_is_odd_but_possible_builds() {
         |s| (source(s).from, source(s).via) = (Origin::Cluster, Via::ClusterIP),
         |s| s.workloads[0].replicas = 0,
         |s| s.services[0].selector.clear(),
-        |s| s.nodes.iter_mut().for_each(|n| n.schedulable = false),
+        |s| s.nodes.iter_mut().for_each(|n| n.unschedulable = true),
         |s| s.workloads[0].daemon = true,
         |s| s.workloads.clear(),
         |s| churn(s).crash_every = Some(constant(ms(1))),

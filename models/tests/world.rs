@@ -43,7 +43,7 @@ pub(crate) fn poisson(per_second: f64) -> ArrivalsSpec {
 }
 
 pub(crate) fn node(name: &str, zone: &str) -> NodeSpec {
-    NodeSpec { name: name.to_owned(), zone: zone.to_owned(), region: String::new(), labels: BTreeMap::new(), schedulable: true }
+    NodeSpec { name: name.to_owned(), zone: zone.to_owned(), ..NodeSpec::default() }
 }
 
 /// Nodes `n0`, `n1`, ... in these zones.
@@ -65,6 +65,7 @@ pub(crate) fn web(placed_on: &[&str], pod: PodBehaviour) -> WorkloadSpec {
         daemon: false,
         node_selector: BTreeMap::new(),
         placed_on: placed_on.iter().map(|&n| n.to_owned()).collect(),
+        ports: Vec::new(),
         termination_grace: secs(30),
         pre_stop: SimDuration::ZERO,
         pod,
@@ -89,9 +90,8 @@ pub(crate) fn service(service_type: ServiceType) -> ServiceSpec {
         field: "services.web".to_owned(),
         service_type,
         selector: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-        ports: vec![ServicePortSpec { name: "http".to_owned(), port: 80, node_port: None }],
-        external_traffic_policy: TrafficPolicy::Cluster,
-        internal_traffic_policy: TrafficPolicy::Cluster,
+        ports: vec![ServicePortSpec { node_port: Some(30_080), ..ServicePortSpec::tcp("http", 80) }],
+        ..ServiceSpec::default()
     }
 }
 

@@ -497,7 +497,7 @@ fn made_node(zone: &str, i: u32) -> NodeSpec {
     let name = format!("{zone}-{i}");
     let labels =
         BTreeMap::from([("kubernetes.io/hostname".to_owned(), name.clone()), ("topology.kubernetes.io/zone".to_owned(), zone.to_owned())]);
-    NodeSpec { name, zone: zone.to_owned(), region: String::new(), labels, schedulable: true }
+    NodeSpec { name, zone: zone.to_owned(), labels, ..NodeSpec::default() }
 }
 
 /// A level of a factor: its label, and the fields that it sets.

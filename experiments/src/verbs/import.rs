@@ -178,7 +178,9 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
 
 fn question(service: &ServiceSpec) -> String {
     match service.service_type {
-        ServiceType::ClusterIP => format!("What do clients of Service {} see while its Pods come and go?", service.name),
+        ServiceType::ClusterIP | ServiceType::ExternalName => {
+            format!("What do clients of Service {} see while its Pods come and go?", service.name)
+        }
         ServiceType::NodePort | ServiceType::LoadBalancer => {
             format!("Which way into Service {} is fast, even and loses least while its Pods come and go?", service.name)
         }

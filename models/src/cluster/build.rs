@@ -341,7 +341,8 @@ fn check_unique<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Res
 /// Nodes that the workload's Pods may be placed on.
 fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, SpecError> {
     // A DaemonSet's Pods tolerate a cordon (DaemonSet controller: node.kubernetes.io/unschedulable).
-    let fits = |n: &crate::spec::NodeSpec| (n.schedulable || w.daemon) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+    let fits =
+        |n: &crate::spec::NodeSpec| (!n.unschedulable || w.daemon) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
     let eligible: Vec<NodeId> = spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect();
     let wanted = if w.daemon { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
     if eligible.is_empty() && wanted > 0 {
@@ -369,7 +370,8 @@ fn check_via(field: &str, t: &TrafficSpec, s: &ServiceSpec, in_cluster: bool) ->
             let problem = "a cluster IP cannot be reached from outside the cluster";
             Err(SpecError::new(field, problem, "dial NodePort or LoadBalancer, or send from a workload or from `cluster`"))
         }
-        (Via::NodePort, ServiceType::ClusterIP) | (Via::LoadBalancer, ServiceType::ClusterIP | ServiceType::NodePort) => {
+        (Via::NodePort, ServiceType::ClusterIP | ServiceType::ExternalName)
+        | (Via::LoadBalancer, ServiceType::ClusterIP | ServiceType::NodePort | ServiceType::ExternalName) => {
             let problem = format!("Service `{}` is of type {} and has no {:?} address", s.name, s.service_type, t.via);
             let fix = format!("set services.{}.spec.type to {:?}, or dial another address", s.name, t.via);
             Err(SpecError::new(field, problem, fix))

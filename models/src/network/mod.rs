@@ -425,8 +425,7 @@ mod tests {
             name: format!("n{i}"),
             zone: zone.replace('-', ""),
             region: region.replace('-', ""),
-            labels: BTreeMap::new(),
-            schedulable: true,
+            ..NodeSpec::default()
         };
         zones.iter().enumerate().map(node).collect()
     }

@@ -38,6 +38,7 @@ pub(super) fn read(import: &mut Import<'_>) -> Vec<ServiceSpec> {
             ports,
             external_traffic_policy,
             internal_traffic_policy,
+            ..ServiceSpec::default()
         });
     }
     services
@@ -141,7 +142,7 @@ impl<'a> Checker<'a> {
                 error(&at("port"), problem, "give another port");
             }
             let node_port = port.node_port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
-            specs.push(ServicePortSpec { name: name.to_owned(), port: number.unwrap_or(1), node_port });
+            specs.push(ServicePortSpec { node_port, ..ServicePortSpec::tcp(name, number.unwrap_or(1)) });
         }
         for (i, port) in ports.iter().enumerate().filter(|(_, p)| matches!(protocol(p), "UDP" | "SCTP")) {
             let problem = format!("{} is simulated as TCP is", protocol(port));

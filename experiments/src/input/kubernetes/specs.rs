@@ -68,6 +68,7 @@ impl WorkloadFacts {
             daemon: self.daemon,
             node_selector: self.node_selector,
             placed_on: self.placed_on,
+            ports: Vec::new(),
             termination_grace: self.termination_grace,
             pre_stop: self.pre_stop,
             pod,
@@ -193,7 +194,8 @@ impl<'a> Import<'a> {
                 zone: label(["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"]),
                 region: label(["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"]),
                 labels: labels.clone(),
-                schedulable: node.spec.unschedulable != Some(true),
+                unschedulable: node.spec.unschedulable == Some(true),
+                ..NodeSpec::default()
             });
         }
     }

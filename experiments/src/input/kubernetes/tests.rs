@@ -85,7 +85,7 @@ fn a_dump_and_its_traps() {
     let specs = specs(DUMP);
     assert_eq!(specs.nodes.len(), 6);
     assert_eq!((specs.nodes[0].zone.as_str(), specs.nodes[0].region.as_str()), ("eu-west-1a", "eu-west-1"));
-    assert_eq!(specs.nodes.iter().filter(|n| !n.schedulable).map(|n| n.name.as_str()).collect::<Vec<_>>(), ["node-5"]);
+    assert_eq!(specs.nodes.iter().filter(|n| n.unschedulable).map(|n| n.name.as_str()).collect::<Vec<_>>(), ["node-5"]);
 
     let facts: Vec<_> = specs.workloads.iter().map(|w| (w.name.as_str(), w.replicas, w.placed_on.len())).collect();
     assert_eq!(facts, [("web", 6, 6), ("cart", 3, 2), ("catalog", 4, 4), ("db", 2, 2)]);
@@ -277,7 +277,7 @@ fn scalars_are_what_they_are_to_kubectl() {
     assert!(refused(&service("  ports: [{name: a}]\n")).contains("services.web.spec.ports[0]: `port` is missing"));
     assert!(refused(&service("  ports: {port: 80}\n")).contains("spec.ports: expected a sequence, found"));
     let node = |bare: &str| format!("apiVersion: v1\nkind: Node\nmetadata: {{name: a}}\nspec: {{unschedulable: {bare}}}\n");
-    assert!(!specs(&node("yes")).nodes[0].schedulable && specs(&node("no")).nodes[0].schedulable);
+    assert!(specs(&node("yes")).nodes[0].unschedulable && !specs(&node("no")).nodes[0].unschedulable);
     assert!(refused(&node("\"no\"")).contains("expected true or false"));
 }
 
@@ -532,7 +532,7 @@ fn setting_fields() {
         (after.workloads[3].termination_grace, after.workloads[3].pre_stop),
         (SimDuration::from_secs(30), SimDuration::from_secs(7))
     );
-    assert_eq!((after.nodes[0].zone.as_str(), after.nodes[0].region.as_str(), after.nodes[5].schedulable), ("z", "r", true));
+    assert_eq!((after.nodes[0].zone.as_str(), after.nodes[0].region.as_str(), after.nodes[5].unschedulable), ("z", "r", false));
     assert_eq!(before.not_modelled.len(), after.not_modelled.len());
 }
 

@@ -1,0 +1,251 @@
+//! Kubernetes objects as plain facts: defaulted, numbers allocated, validated as the API server does.
+
+use super::PodBehaviour;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use svcsim_engine::SimDuration;
+
+/// A Kubernetes Node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeSpec {
+    /// `metadata.name`.
+    pub name: String,
+    /// Label `topology.kubernetes.io/zone`; empty if unset.
+    pub zone: String,
+    /// Label `topology.kubernetes.io/region`; empty if unset.
+    pub region: String,
+    /// All labels, for node selectors.
+    pub labels: BTreeMap<String, String>,
+    /// Whether new Pods may not be placed here (`spec.unschedulable`).
+    pub unschedulable: bool,
+    /// `status.addresses` of type InternalIP then ExternalIP; the first is the primary one. Empty: made up.
+    pub addresses: Vec<IpAddr>,
+    /// `status.allocatable.cpu`, in thousandths of a core; topology-aware hints are made in its proportion.
+    pub cpu_millis: Option<u64>,
+    /// Label `node-role.kubernetes.io/control-plane` (or `master`): not counted for topology-aware hints.
+    pub control_plane: bool,
+    /// Label `node.kubernetes.io/exclude-from-external-load-balancers`: no load balancer's target.
+    pub excluded_from_load_balancers: bool,
+}
+
+/// A Deployment, StatefulSet, DaemonSet or bare Pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadSpec {
+    /// `metadata.name`.
+    pub name: String,
+    /// Where it stands in the input, e.g. `deployments.frontend`; errors name it.
+    pub field: String,
+    /// Labels of its Pods, which Services select by.
+    pub labels: BTreeMap<String, String>,
+    /// How many Pods it keeps; a DaemonSet's is the number of matching Nodes.
+    pub replicas: u32,
+    /// One Pod on each matching Node instead of `replicas`.
+    pub daemon: bool,
+    /// Labels that a Node must carry (`spec.nodeSelector`).
+    pub node_selector: BTreeMap<String, String>,
+    /// Nodes that its first Pods are known to run on (from a dump), by replica; empty where unknown.
+    pub placed_on: Vec<String>,
+    /// `containers[].ports[]`: names that a Service's `targetPort` may use.
+    pub ports: Vec<ContainerPortSpec>,
+    /// `terminationGracePeriodSeconds`; Kubernetes' default is 30 s.
+    pub termination_grace: SimDuration,
+    /// `lifecycle.preStop.sleep`; zero if none.
+    pub pre_stop: SimDuration,
+    /// What its Pods do.
+    pub pod: PodBehaviour,
+}
+
+/// One of `containers[].ports[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerPortSpec {
+    /// `name`; empty if unset.
+    pub name: String,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `containerPort`.
+    pub number: u16,
+}
+
+/// A Kubernetes Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceSpec {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// Where it stands in the input, e.g. `services.frontend`; errors name it.
+    pub field: String,
+    /// `spec.type`.
+    pub service_type: ServiceType,
+    /// `spec.selector`; empty selects nothing.
+    pub selector: BTreeMap<String, String>,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePortSpec>,
+    /// `spec.clusterIP`; none for a headless Service (`None`) and for an ExternalName.
+    pub cluster_ip: Option<IpAddr>,
+    /// `spec.externalIPs`.
+    pub external_ips: Vec<IpAddr>,
+    /// Addresses of `status.loadBalancer.ingress`; one is made up for a LoadBalancer whose status has none.
+    pub load_balancer_ips: Vec<IpAddr>,
+    /// `status.loadBalancer.ingress[].ipMode` (KEP-1860).
+    pub ip_mode: IpMode,
+    /// `spec.loadBalancerSourceRanges`; empty admits everyone.
+    pub load_balancer_source_ranges: Vec<IpNet>,
+    /// `spec.healthCheckNodePort`, of a LoadBalancer with external policy Local.
+    pub health_check_node_port: Option<u16>,
+    /// `spec.externalTrafficPolicy`.
+    pub external_traffic_policy: TrafficPolicy,
+    /// `spec.internalTrafficPolicy`.
+    pub internal_traffic_policy: TrafficPolicy,
+    /// `spec.sessionAffinity: ClientIP` with its `timeoutSeconds`; none for `None`.
+    pub session_affinity: Option<SimDuration>,
+    /// `spec.trafficDistribution`.
+    pub traffic_distribution: Option<TrafficDistribution>,
+    /// Annotation `service.kubernetes.io/topology-mode: Auto`, which goes before `trafficDistribution`.
+    pub topology_mode_auto: bool,
+    /// `spec.publishNotReadyAddresses`.
+    pub publish_not_ready_addresses: bool,
+    /// `spec.externalName`, of an ExternalName.
+    pub external_name: String,
+}
+
+impl Default for ServiceSpec {
+    /// A ClusterIP Service without name, selector and ports, at the address 10.96.0.10.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            namespace: "default".to_owned(),
+            field: String::new(),
+            service_type: ServiceType::ClusterIP,
+            selector: BTreeMap::new(),
+            ports: Vec::new(),
+            cluster_ip: Some(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10))),
+            external_ips: Vec::new(),
+            load_balancer_ips: Vec::new(),
+            ip_mode: IpMode::Vip,
+            load_balancer_source_ranges: Vec::new(),
+            health_check_node_port: None,
+            external_traffic_policy: TrafficPolicy::Cluster,
+            internal_traffic_policy: TrafficPolicy::Cluster,
+            session_affinity: None,
+            traffic_distribution: None,
+            topology_mode_auto: false,
+            publish_not_ready_addresses: false,
+            external_name: String::new(),
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// Whether DNS answers with the Pods' own addresses: `clusterIP: None`.
+    #[must_use]
+    pub fn is_headless(&self) -> bool {
+        self.service_type == ServiceType::ClusterIP && self.cluster_ip.is_none()
+    }
+}
+
+/// One of `spec.ports`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePortSpec {
+    /// `name`; empty if unset.
+    pub name: String,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `port`.
+    pub port: u16,
+    /// `targetPort`.
+    pub target_port: TargetPort,
+    /// `nodePort`; none if the Service has none.
+    pub node_port: Option<u16>,
+}
+
+impl ServicePortSpec {
+    /// The TCP port `port`, served by the Pods under the same number.
+    #[must_use]
+    pub fn tcp(name: &str, port: u16) -> Self {
+        Self { name: name.to_owned(), protocol: Protocol::Tcp, port, target_port: TargetPort::Number(port), node_port: None }
+    }
+}
+
+/// `targetPort`: resolved Pod by Pod where it is a name (EndpointSlice `utils.go`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// The same for every Pod.
+    Number(u16),
+    /// A container port's name; Pods without one are no endpoints of this port.
+    Name(String),
+}
+
+/// A layer-4 protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Connections, which end with a handshake.
+    #[default]
+    Tcp,
+    /// Datagrams; what belongs together is told by addresses and time alone.
+    Udp,
+    /// Associations.
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        })
+    }
+}
+
+/// `spec.type` of a Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServiceType {
+    /// One stable address inside the cluster.
+    #[default]
+    ClusterIP,
+    /// That, and the same port on every Node.
+    NodePort,
+    /// That, and one public address in front.
+    LoadBalancer,
+    /// An alias in DNS: no address, no proxying.
+    ExternalName,
+}
+
+impl fmt::Display for ServiceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// `externalTrafficPolicy` and `internalTrafficPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// Any endpoint of the cluster.
+    #[default]
+    Cluster,
+    /// Only endpoints on the Node that decides.
+    Local,
+}
+
+/// `trafficDistribution` (KEP-4444, KEP-3015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficDistribution {
+    /// `PreferSameZone`, and its old name `PreferClose`: each endpoint is hinted to its own zone.
+    PreferSameZone,
+    /// `PreferSameNode`: and to its own Node.
+    PreferSameNode,
+}
+
+/// What a load balancer's address means inside the cluster (KEP-1860).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpMode {
+    /// Packets arrive with it as their destination, so every Node translates it, and a Pod that dials it never
+    /// leaves its own Node's proxy.
+    #[default]
+    Vip,
+    /// The load balancer terminates connections: no Node knows the address, and a Pod that dials it goes there.
+    Proxy,
+}

@@ -1,0 +1,156 @@
+//! [`ClusterSpec`]: what an experiment says of the world, as plain data.
+//!
+//! Types that stand in an experiment file as they are carry serde derives: camelCase keys, unknown keys
+//! refused, units in every quantity. Kubernetes objects are read elsewhere and arrive here as plain facts.
+
+mod kubernetes;
+mod pod;
+mod traffic;
+
+pub use kubernetes::{
+    ContainerPortSpec, IpMode, NodeSpec, Protocol, ServicePortSpec, ServiceSpec, ServiceType, TargetPort, TrafficDistribution,
+    TrafficPolicy, WorkloadSpec,
+};
+pub use pod::{Discipline, PodBehaviour};
+pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, TrafficSpec, Via};
+
+use crate::network::NetworkSpec;
+use crate::units::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use svcsim_engine::SimDuration;
+use svcsim_engine::random::DistSpec;
+
+/// Everything a run needs to know, and nothing of files or threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterSpec {
+    /// Kubernetes Nodes, in the order of the input.
+    pub nodes: Vec<NodeSpec>,
+    /// What creates Pods, in the order of the input.
+    pub workloads: Vec<WorkloadSpec>,
+    /// Services, in the order of the input.
+    pub services: Vec<ServiceSpec>,
+    /// The network that joins client sites and Nodes.
+    pub network: NetworkSpec,
+    /// How Nodes realise Services.
+    pub data_plane: crate::dataplane::DataPlaneSpec,
+    /// What stands in front of Services of type LoadBalancer.
+    pub load_balancer: crate::load_balancer::LoadBalancerSpec,
+    /// How long the control plane takes to tell Nodes.
+    pub propagation: PropagationSpec,
+    /// Who calls which Service, by name.
+    pub traffic: BTreeMap<String, TrafficSpec>,
+    /// What goes wrong at random, by workload name.
+    pub churn: BTreeMap<String, ChurnSpec>,
+    /// How long a run lasts and what of it is measured.
+    pub run: RunSpec,
+}
+
+/// How long the control plane takes to tell Nodes of a change in endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PropagationSpec {
+    /// From the change of a Pod until the EndpointSlice is written.
+    pub publish: DistSpec<SimDuration>,
+    /// From there until one Node's rules have changed, drawn for each Node and change by itself.
+    pub to_node: DistSpec<SimDuration>,
+}
+
+impl Default for PropagationSpec {
+    fn default() -> Self {
+        Self { publish: defaults::publish(), to_node: defaults::to_node() }
+    }
+}
+
+/// What happens to the Pods of a workload at random.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChurnSpec {
+    /// Time from one crash among its Pods to the next. A crashed Pod is gone at once, its requests are reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash_every: Option<DistSpec<SimDuration>>,
+    /// Time from one graceful termination (eviction, node drain, rollout step) among its Pods to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminate_every: Option<DistSpec<SimDuration>>,
+    /// From a crash until the control plane notices it.
+    #[serde(default = "defaults::detection")]
+    pub crash_detection: DistSpec<SimDuration>,
+}
+
+impl Default for ChurnSpec {
+    /// Nothing happens.
+    fn default() -> Self {
+        Self { crash_every: None, terminate_every: None, crash_detection: defaults::detection() }
+    }
+}
+
+/// How long a run lasts and what of it is measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunSpec {
+    /// Requests sent until here are simulated; all that were sent are then followed to their end.
+    pub duration: SimDuration,
+    /// Requests sent before this are simulated but not measured, so that the empty start does not count.
+    #[serde(default)]
+    pub warm_up: SimDuration,
+    /// Width of a window of the timeline.
+    #[serde(default = "defaults::window")]
+    pub window: SimDuration,
+}
+
+/// Defaults an experiment file may leave out. Each is an assumption, stated in the documentation.
+mod defaults {
+    use super::{Bytes, DistSpec, SimDuration};
+
+    pub(super) fn startup() -> DistSpec<SimDuration> {
+        DistSpec::Constant(SimDuration::from_secs(5))
+    }
+    pub(super) fn publish() -> DistSpec<SimDuration> {
+        DistSpec::Constant(SimDuration::from_millis(50))
+    }
+    pub(super) fn to_node() -> DistSpec<SimDuration> {
+        DistSpec::Uniform { min: SimDuration::from_millis(10), max: SimDuration::from_millis(1_000) }
+    }
+    pub(super) fn detection() -> DistSpec<SimDuration> {
+        DistSpec::Uniform { min: SimDuration::ZERO, max: SimDuration::from_secs(1) }
+    }
+    pub(super) fn request_size() -> DistSpec<Bytes> {
+        DistSpec::Constant(Bytes(1_000))
+    }
+    pub(super) fn response_size() -> DistSpec<Bytes> {
+        DistSpec::Constant(Bytes(10_000))
+    }
+    pub(super) fn clients() -> u32 {
+        10
+    }
+    pub(super) fn window() -> SimDuration {
+        SimDuration::from_secs(1)
+    }
+}
+
+/// What is wrong with a spec: which field, what was found and expected, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// Dotted path in the experiment file or of a Kubernetes object, e.g. `services.web.spec.ports[0].nodePort`.
+    pub field: String,
+    /// What was found and what was expected, in one sentence.
+    pub problem: String,
+    /// The likely fix, in one sentence.
+    pub fix: String,
+}
+
+impl SpecError {
+    /// An error at `field`.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into(), fix: fix.into() }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.field, self.problem, self.fix)
+    }
+}
+
+impl std::error::Error for SpecError {}

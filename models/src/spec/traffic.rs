@@ -1,0 +1,81 @@
+//! Who sends what, how often, over which connections.
+
+use super::defaults;
+use crate::units::Bytes;
+use serde::{Deserialize, Serialize};
+use svcsim_engine::SimDuration;
+use svcsim_engine::random::DistSpec;
+
+/// One source of requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrafficSpec {
+    /// Where the clients are.
+    pub from: Origin,
+    /// The Service they call, by name.
+    pub to: String,
+    /// Which of the Service's addresses they dial.
+    pub via: Via,
+    /// Which port, by name or number; absent: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Arrivals: when requests are sent.
+    pub arrivals: crate::workload::ArrivalsSpec,
+    /// Independent clients among whom the requests are spread evenly at random; each has its own connections.
+    #[serde(default = "defaults::clients")]
+    pub clients: u32,
+    /// A connection for each request, or a pool kept alive.
+    #[serde(default)]
+    pub connections: ConnectionsSpec,
+    /// Size of a request on the wire.
+    #[serde(default = "defaults::request_size")]
+    pub request_size: DistSpec<Bytes>,
+    /// Size of a response on the wire.
+    #[serde(default = "defaults::response_size")]
+    pub response_size: DistSpec<Bytes>,
+    /// A client gives up this long after the intended start; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<SimDuration>,
+}
+
+/// Where clients are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// Outside the cluster, at the network's client site of this name.
+    Site(String),
+    /// In the Pods of the workload of this name.
+    Workload(String),
+    /// In Pods spread evenly over all Nodes.
+    Cluster,
+}
+
+/// Which address of a Service clients dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Via {
+    /// The cluster IP: only from inside the cluster.
+    ClusterIP,
+    /// A Node's address and the node port; each new connection picks a Node evenly at random.
+    NodePort,
+    /// The load balancer's public address.
+    LoadBalancer,
+}
+
+/// How a client uses connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ConnectionsSpec {
+    /// A new connection for each request.
+    #[default]
+    PerRequest,
+    /// HTTP/1.1 keep-alive: the most recently idle connection is used again.
+    KeepAlive(KeepAliveSpec),
+}
+
+/// A client's pool of connections to one Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeepAliveSpec {
+    /// Idle connections a client keeps; more are closed.
+    pub max_idle: u32,
+}
