@@ -7,6 +7,10 @@ define_id! {
     pub struct NodeId;
 }
 define_id! {
+    /// A zone of the cluster: a value of the label `topology.kubernetes.io/zone`.
+    pub struct ZoneId;
+}
+define_id! {
     /// One Pod, from its creation to its end; a replacement is another Pod.
     pub struct PodId;
 }
