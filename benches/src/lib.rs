@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use svcsim_engine::random::{DistSpec, Stream};
 use svcsim_engine::{Context, Model, SimDuration, Simulation};
-use svcsim_models::dataplane::DataPlaneSpec;
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, ShapeSpec};
 use svcsim_models::spec::*;
@@ -127,13 +127,18 @@ fn cluster(
         request_size: DistSpec::Constant(Bytes(1_000)),
         response_size: DistSpec::Constant(Bytes(10_000)),
         timeout: None,
+        popularity: Popularity::Even,
+        behind_addresses: None,
+        dns: None,
     };
     ClusterSpec {
         nodes,
         workloads,
         services: vec![service],
         network: NetworkSpec { shape: ShapeSpec::OneSwitch(OneSwitchSpec { node: link }), sites: BTreeMap::new() },
-        data_plane: DataPlaneSpec::Iptables,
+        data_plane: DataPlaneSpec::default(),
+        proxy: ProxySpec::default(),
+        conntrack: ConntrackSpec::default(),
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),

@@ -347,7 +347,7 @@ fn setup(spec: &ClusterSpec) -> Vec<String> {
     let mut zones: Vec<&str> = spec.nodes.iter().map(|n| n.zone.as_str()).collect();
     zones.sort_unstable();
     zones.dedup();
-    let mut lines = vec![format!("{} Nodes in {} zone(s), data plane {:?}", spec.nodes.len(), zones.len(), spec.data_plane)];
+    let mut lines = vec![format!("{} Nodes in {} zone(s), data plane {}", spec.nodes.len(), zones.len(), spec.data_plane.name())];
     for (name, t) in &spec.traffic {
         lines.push(format!(
             "source {name}: {:.0} requests/s from {} clients to Service {} via {:?}",

@@ -8,12 +8,14 @@
 //! | [`network`] | vertices, links, routes |
 //! | [`dataplane`] | how a Node realises Services: one [`dataplane::Proxy`] a Node |
 //! | [`load_balancer`] | what stands in front of the cluster |
+//! | [`dns`] | how clients find addresses by name |
 //! | [`workload`] | when requests arrive |
 //! | [`record`] | what is measured |
 
 pub mod api;
 pub mod cluster;
 pub mod dataplane;
+pub mod dns;
 pub mod ids;
 pub mod load_balancer;
 pub mod network;

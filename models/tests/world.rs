@@ -6,7 +6,7 @@ pub(crate) use svcsim_engine::SimDuration;
 pub(crate) use svcsim_engine::random::DistSpec;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Outcome, run};
-use svcsim_models::dataplane::DataPlaneSpec;
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::record::{RunResult, SeriesResult};
@@ -108,6 +108,9 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         request_size: constant(Bytes(1_000)),
         response_size: constant(Bytes(10_000)),
         timeout: None,
+        popularity: Popularity::Even,
+        behind_addresses: None,
+        dns: None,
     }
 }
 
@@ -127,7 +130,9 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         workloads,
         services: vec![service(ServiceType::LoadBalancer)],
         network: NetworkSpec { shape: ShapeSpec::OneSwitch(OneSwitchSpec { node: delay(SimDuration::ZERO) }), sites },
-        data_plane: DataPlaneSpec::Iptables,
+        data_plane: DataPlaneSpec::default(),
+        proxy: ProxySpec::default(),
+        conntrack: ConntrackSpec::default(),
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec { publish: constant(ms(50)), to_node: constant(ms(450)) },
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use svcsim_models::dataplane::DataPlaneSpec;
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
 use svcsim_models::spec::{ChurnSpec, ClusterSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec};
@@ -38,8 +38,14 @@ pub struct Experiment {
     /// The network that joins client sites and Nodes.
     pub network: NetworkSpec,
     /// How Nodes realise Services.
-    #[serde(default = "default_data_plane")]
+    #[serde(default)]
     pub data_plane: DataPlaneSpec,
+    /// What of kube-proxy's configuration all data planes share.
+    #[serde(default)]
+    pub proxy: ProxySpec,
+    /// Limits and time-outs of Nodes' connection tracking.
+    #[serde(default)]
+    pub conntrack: ConntrackSpec,
     /// What stands in front of Services of type LoadBalancer.
     #[serde(default)]
     pub load_balancer: LoadBalancerSpec,
@@ -58,10 +64,6 @@ pub struct Experiment {
     /// What is varied and how often it is repeated.
     #[serde(default)]
     pub design: DesignSection,
-}
-
-fn default_data_plane() -> DataPlaneSpec {
-    DataPlaneSpec::Iptables
 }
 
 /// What an experiment is called and what it asks.
@@ -485,6 +487,8 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         services: kubernetes.services,
         network: experiment.network,
         data_plane: experiment.data_plane,
+        proxy: experiment.proxy,
+        conntrack: experiment.conntrack,
         load_balancer: experiment.load_balancer,
         propagation: experiment.propagation,
         traffic: experiment.traffic,

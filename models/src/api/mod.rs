@@ -5,6 +5,7 @@ pub mod endpoint_set;
 pub mod pod;
 pub mod service;
 
-pub use endpoint_set::{Endpoint, EndpointSet};
+pub use endpoint::{Conditions, Endpoint, Hints};
+pub use endpoint_set::{Categories, EndpointSet, HintLevel, Policies, PortEndpoints, Vantage};
 pub use pod::{Pod, PodPhase};
 pub use service::Service;

@@ -2,6 +2,7 @@
 
 use crate::ids::{NodeId, ReplicaId, WorkloadId};
 use crate::spec::Discipline;
+use std::net::IpAddr;
 use svcsim_engine::queueing::{Arrival, ProcessorSharing, Reschedule, Station};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
@@ -14,6 +15,8 @@ pub struct Pod {
     pub workload: WorkloadId,
     /// Where it runs.
     pub node: NodeId,
+    /// Its address.
+    pub ip: IpAddr,
     /// Where it is in its life.
     pub phase: PodPhase,
     /// What meets its requests.

@@ -13,6 +13,7 @@
 //! Nouns (`Pod`, `Proxy`, `Network`) decide, verbs (the functions in `journey` and `control`) schedule, the
 //! recorder listens. Every request leaves through `end`, once.
 
+mod addresses;
 mod build;
 mod control;
 mod event;
@@ -23,17 +24,19 @@ mod run;
 
 pub use event::Event;
 pub use lint::{Lint, lint};
-pub use request::{Connection, Outcome, Request, Stage};
+pub use request::{Back, Connection, Outcome, Request, Stage};
 pub use run::{check, pods_by_node, run};
 
-use crate::api::{EndpointSet, Pod, Service};
-use crate::dataplane::Proxy;
-use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::api::{EndpointSet, Pod};
+use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
+use crate::dns::{Answer, Resolver};
+use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::LoadBalancer;
 use crate::network::Network;
 use crate::record::Recorder;
-use crate::spec::{Discipline, NodeSpec, Via};
+use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
 use crate::workload::Arrivals;
+use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::{Dist, Stream};
@@ -67,13 +70,21 @@ pub enum Purpose {
     Startup = 11,
     /// How long changes take to reach Nodes.
     Propagation = 12,
+    /// Lookups of names, and which of several answers is taken.
+    Dns = 13,
 }
 
 /// The model: every state there is.
 pub struct Cluster {
     nodes: IdVec<NodeId, Node>,
-    services: IdVec<ServiceId, Service>,
+    /// Names of the zones.
+    zones: IdVec<ZoneId, String>,
+    table: ServiceTable,
+    /// How many rules the Services need, as of the start.
+    rules: RuleSet,
     endpoints: IdVec<ServiceId, EndpointState>,
+    /// The EndpointSlices last written, which DNS answers by.
+    published: IdVec<ServiceId, Rc<EndpointSet>>,
     load_balancers: IdVec<ServiceId, Option<LoadBalancer>>,
     workloads: IdVec<WorkloadId, Workload>,
     replicas: IdVec<ReplicaId, Replica>,
@@ -83,6 +94,7 @@ pub struct Cluster {
     updates: Vec<Update>,
     network: Network,
     propagation: Propagation,
+    conntrack_spec: ConntrackSpec,
     recorder: Recorder,
     /// Sources send nothing at or after this time.
     sending_until: SimTime,
@@ -92,7 +104,11 @@ pub struct Cluster {
 struct Node {
     spec: NodeSpec,
     vertex: VertexId,
+    zone: Option<ZoneId>,
     proxy: Proxy,
+    conntrack: Conntrack,
+    /// Pods that ever ran here: their addresses count up.
+    pods: u32,
 }
 
 /// How far the world knows a Service's endpoints.
@@ -121,6 +137,7 @@ struct Workload {
     service_time: Dist,
     startup: Dist,
     startup_stream: Stream,
+    ports: Vec<ContainerPortSpec>,
     pre_stop: SimDuration,
     termination_grace: SimDuration,
     /// Nodes its Pods may be placed on.
@@ -152,11 +169,21 @@ struct Replica {
 
 /// One source of requests.
 struct Source {
+    /// The Service dialled; for an ExternalName, the one it leads to.
     service: ServiceId,
+    /// Place of the port dialled.
+    port: u16,
+    protocol: Protocol,
     via: Via,
+    /// Whether packets pass the load balancer: not from inside, where every Node translates its address itself (KEP-1860).
+    balanced: bool,
+    /// How packets that a load balancer hands on are addressed, and those of others.
+    address: Address,
+    /// Cumulative shares of the clients; none: all send alike.
+    shares: Option<Vec<f64>>,
+    resolver: Option<Resolver>,
     /// The workload whose demand distribution its requests have; none if the Service selects nothing.
     workload: Option<WorkloadId>,
-    in_cluster: bool,
     clients: Vec<Client>,
     arrivals: Arrivals,
     request_size: Dist,
@@ -175,6 +202,7 @@ struct SourceStreams {
     sizes: Stream,
     network: Stream,
     flow: Stream,
+    dns: Stream,
 }
 
 /// One client of a source.
@@ -182,8 +210,12 @@ struct Client {
     vertex: VertexId,
     /// The Node it runs on, inside the cluster.
     node: Option<NodeId>,
-    /// Idle connections, most recently used last.
-    idle: Vec<Connection>,
+    address: IpAddr,
+    /// How its packets meet a Node's rules: the same at every Node that they can reach.
+    approach: Approach,
+    resolved: Option<Answer>,
+    /// Idle connections, most recently used last, with the time since when.
+    idle: Vec<(SimTime, Connection)>,
 }
 
 /// A published change of endpoints on its way to the Nodes: one pending event for all of them.

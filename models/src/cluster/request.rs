@@ -52,8 +52,29 @@ pub struct Connection {
     pub entry: NodeId,
     /// The chosen Pod; meaningless while the connection is fresh.
     pub pod: PodId,
-    /// Whether the source address was rewritten.
+    /// Whether the Pod sees another address than the client's.
     pub snat: bool,
+    /// Whether the entry Node's data plane counts it as open.
+    pub opened: bool,
+    /// Whether the entry Node holds a conntrack entry for it.
+    pub tracked: bool,
+    /// Whether it has carried more than one request.
+    pub reused: bool,
+    /// How replies come back.
+    pub back: Back,
+}
+
+/// How replies come back to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// Through the Node that put its own address in place of the client's.
+    ThroughEntry,
+    /// Through the load balancer.
+    ThroughLoadBalancer,
+    /// Straight to the client: the Pod's Node translates, or nobody did.
+    Direct,
+    /// Past the Node that translated, from an address that the client never dialled: it throws them away.
+    Astray,
 }
 
 /// Where a message is heading.
@@ -112,6 +133,18 @@ outcomes! {
     PolicyDrop = "policy_drop",
     /// Sent to the address of a Pod that is no more: silence until the client gave up.
     Blackhole = "blackhole",
+    /// Past the Node that translated it, the answer reached the client from an address it had not dialled.
+    ReplyLost = "reply_lost",
+    /// The Node's conntrack table was full: dropped.
+    ConntrackFull = "conntrack_full",
+    /// No source port was left for SNAT to the Pod: dropped.
+    SnatExhausted = "snat_exhausted",
+    /// No Node knows the address: silence until the client gave up.
+    NoRoute = "no_route",
+    /// DNS knows no such name: a headless Service without ready endpoints.
+    NameError = "name_error",
+    /// The load balancer has no target.
+    NoTarget = "no_target",
     /// A link's queue was full; there is no retransmission.
     LinkDrop = "link_drop",
     /// The Pod's line was full: 503.

@@ -86,14 +86,14 @@ impl Cluster {
     fn close_window(&mut self, start: SimTime, width: SimDuration) {
         let services: Vec<_> = self.sources.iter().map(|s| s.service).collect();
         // Two sources may call one Service, whose extremes are read, and forgotten, once a window.
-        let states: Vec<_> = self.services.ids().map(|s| self.window_state(s)).collect();
+        let states: Vec<_> = self.table.services.ids().map(|s| self.window_state(s)).collect();
         let of = |source: SourceId| states[services[source.0 as usize].0 as usize];
         self.recorder.close_window(start, width, of);
     }
 
     /// The replicas behind Services that get traffic.
     fn called_replicas(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
-        let called = |w| self.sources.iter().any(|s| self.services[s.service].backends.contains(&w));
+        let called = |w| self.sources.iter().any(|s| self.table.services[s.service].backends.contains(&w));
         self.replicas.enumerate().filter(move |(_, r)| called(r.workload))
     }
 
@@ -135,7 +135,7 @@ impl Cluster {
             in_flight[request.source.0 as usize] += 1;
         }
         let backends = |source: SourceId| {
-            let workloads = &self.services[self.sources[source].service].backends;
+            let workloads = &self.table.services[self.sources[source].service].backends;
             workloads.iter().flat_map(|w| &self.workloads[*w].replicas).map(|r| r.0 as usize).collect()
         };
         self.recorder.finish(|source| in_flight[source.0 as usize], backends)

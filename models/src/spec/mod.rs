@@ -12,7 +12,7 @@ pub use kubernetes::{
     TrafficPolicy, WorkloadSpec,
 };
 pub use pod::{Discipline, PodBehaviour};
-pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, TrafficSpec, Via};
+pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TrafficSpec, Via};
 
 use crate::network::NetworkSpec;
 use crate::units::Bytes;
@@ -35,6 +35,10 @@ pub struct ClusterSpec {
     pub network: NetworkSpec,
     /// How Nodes realise Services.
     pub data_plane: crate::dataplane::DataPlaneSpec,
+    /// What all data planes have in common.
+    pub proxy: crate::dataplane::ProxySpec,
+    /// Limits and time-outs of connection tracking.
+    pub conntrack: crate::dataplane::ConntrackSpec,
     /// What stands in front of Services of type LoadBalancer.
     pub load_balancer: crate::load_balancer::LoadBalancerSpec,
     /// How long the control plane takes to tell Nodes.

@@ -24,6 +24,15 @@ pub struct TrafficSpec {
     /// Independent clients among whom the requests are spread evenly at random; each has its own connections.
     #[serde(default = "defaults::clients")]
     pub clients: u32,
+    /// How often each client sends.
+    #[serde(default, skip_serializing_if = "Popularity::is_even")]
+    pub popularity: Popularity,
+    /// How many translating addresses all clients outside are behind (carrier-grade NAT, a proxy); absent: each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_addresses: Option<u32>,
+    /// How clients look the Service's name up; absent: they know its address, or, for `PodIP` and `ExternalName`, defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<crate::dns::DnsSpec>,
     /// A connection for each request, or a pool kept alive.
     #[serde(default)]
     pub connections: ConnectionsSpec,
@@ -50,6 +59,27 @@ pub enum Origin {
     Cluster,
 }
 
+/// How requests are spread over clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Popularity {
+    /// Every client sends as often as any other.
+    #[default]
+    Even,
+    /// The k-th client sends in proportion to `k^-exponent`.
+    Zipf {
+        /// 0 is even; 1 is Zipf's law.
+        exponent: f64,
+    },
+}
+
+impl Popularity {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    fn is_even(&self) -> bool {
+        *self == Self::Even
+    }
+}
+
 /// Which address of a Service clients dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Via {
@@ -59,6 +89,12 @@ pub enum Via {
     NodePort,
     /// The load balancer's public address.
     LoadBalancer,
+    /// One of `externalIPs`; from outside, the network spreads connections evenly over the Nodes.
+    ExternalIP,
+    /// A Pod's own address, by the answers of DNS: only for a headless Service.
+    PodIP,
+    /// The name of an ExternalName Service, which leads to another Service of the cluster.
+    ExternalName,
 }
 
 /// How a client uses connections.

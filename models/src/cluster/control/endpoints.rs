@@ -1,9 +1,10 @@
 //! Changes of Pods become EndpointSlices, and these reach every Node in its own time. Until the last has
 //! them, Nodes disagree; that gap is where requests are lost.
 
-use crate::api::{Endpoint, EndpointSet, PodPhase};
+use crate::api::{Conditions, Endpoint, EndpointSet, Hints, Pod, PodPhase, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Update};
 use crate::ids::{ServiceId, WorkloadId};
+use crate::spec::{ContainerPortSpec, TargetPort};
 use std::cmp::Reverse;
 use std::rc::Rc;
 
@@ -25,7 +26,7 @@ impl Cluster {
     pub(in crate::cluster) fn pods_changed(&mut self, workload: WorkloadId) {
         for i in 0..self.workloads[workload].services.len() {
             let service = self.workloads[workload].services[i];
-            let ready = self.services[service].backends.iter().map(|w| self.ready_pods(*w)).sum();
+            let ready = self.table.services[service].backends.iter().map(|w| self.ready_pods(*w)).sum();
             let nodes = self.nodes.len() as u32;
             let state = &mut self.endpoints[service];
             state.version += 1;
@@ -45,6 +46,7 @@ impl Cluster {
     pub(in crate::cluster) fn endpoints_published(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
         self.endpoints[service].publishing = false;
         let set = Rc::new(self.endpoint_set(service));
+        self.published[service] = Rc::clone(&set);
         let p = &mut self.propagation;
         let mut wave: Vec<_> = self.nodes.ids().map(|n| (ctx.now() + p.to_node.sample_duration(&mut p.stream), n)).collect();
         wave.sort_unstable_by_key(|w| Reverse(*w));
@@ -62,16 +64,45 @@ impl Cluster {
 
     /// The endpoints of `service` as they truly are.
     pub(in crate::cluster) fn endpoint_set(&self, service: ServiceId) -> EndpointSet {
-        let live = self.services[service].backends.iter().flat_map(|w| &self.workloads[*w].pods);
-        let endpoints: Vec<Endpoint> = live
-            .map(|&pod| (pod, &self.pods[pod]))
-            .filter(|(_, p)| p.phase.listed())
-            .map(|(pod, p)| {
+        let ports = (0..self.table.services[service].ports.len()).map(|port| self.port_endpoints(service, port)).collect();
+        EndpointSet { version: self.endpoints[service].version, ports }
+    }
+
+    /// The endpoints of one port: Pods that listen under its target port.
+    fn port_endpoints(&self, id: ServiceId, port: usize) -> PortEndpoints {
+        let service = &self.table.services[id];
+        let mut endpoints = Vec::new();
+        for &workload in &service.backends {
+            let Some(number) = self.target_port(id, port, workload) else { continue };
+            let listed = |p: &Pod| p.phase.listed() || (service.publish_not_ready_addresses && p.phase == PodPhase::Starting);
+            let pods = self.workloads[workload].pods.iter().map(|&pod| (pod, &self.pods[pod])).filter(|(_, p)| listed(p));
+            endpoints.extend(pods.map(|(pod, p)| {
                 let (serving, terminating) = (p.phase.serving(), p.phase.terminating());
-                Endpoint { pod, node: p.node, ready: serving && !terminating, serving, terminating }
-            })
-            .collect();
-        EndpointSet::new(self.endpoints[service].version, &endpoints)
+                let ready = service.publish_not_ready_addresses || (serving && !terminating);
+                Endpoint {
+                    pod,
+                    ip: p.ip,
+                    port: number,
+                    node: Some(p.node),
+                    zone: self.nodes[p.node].zone,
+                    conditions: Conditions { ready, serving, terminating },
+                    hints: Hints::default(),
+                }
+            }));
+        }
+        PortEndpoints::new(endpoints)
+    }
+
+    /// The number under which Pods of `workload` listen for a port of a Service; none if they have no port of that name.
+    pub(in crate::cluster) fn target_port(&self, service: ServiceId, port: usize, workload: WorkloadId) -> Option<u16> {
+        let port = &self.table.services[service].ports.get(port)?;
+        match &port.target_port {
+            TargetPort::Number(number) => Some(*number),
+            TargetPort::Name(name) => {
+                let named = |p: &&ContainerPortSpec| p.name == *name && p.protocol == port.protocol;
+                self.workloads[workload].ports.iter().find(named).map(|p| p.number)
+            }
+        }
     }
 
     /// The change reaches the Nodes whose time has come; the next ones follow.

@@ -127,7 +127,8 @@ impl Cluster {
         let workload = self.replicas[replica].workload;
         let w = &self.workloads[workload];
         let servers = Servers::new(w.discipline, w.concurrency, w.queue_limit);
-        let pod = self.pods.push(Pod { replica, workload, node, phase, servers });
+        let ip = self.pod_address(node);
+        let pod = self.pods.push(Pod { replica, workload, node, ip, phase, servers });
         self.workloads[workload].pods.push(pod);
         pod
     }

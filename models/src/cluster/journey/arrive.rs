@@ -1,8 +1,11 @@
 //! A request is sent.
 
+use crate::cluster::request::Back;
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
+use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId};
-use crate::spec::Via;
+use crate::spec::{Protocol, Via};
+use std::net::{IpAddr, Ipv4Addr};
 use svcsim_engine::{Id, SimDuration, SimTime};
 
 impl Cluster {
@@ -15,15 +18,13 @@ impl Cluster {
             ctx.schedule_at(next, Event::RequestArrives { source: id });
         }
         // Everything about the request itself is drawn here, so that it is the same in every design.
-        let client = source.streams.clients.below(source.clients.len() as u32);
+        let client = source.draw_client();
         let demand =
             source.workload.map_or(SimDuration::ZERO, |w| self.workloads[w].service_time.sample_duration(&mut source.streams.demand));
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
-        let reused = reuse(source, client, |pod| self.pods[pod].phase.accepts());
-        let fresh = reused.is_none();
-        let connection = reused.unwrap_or_else(|| dial(source, client, self.nodes.len()));
-        let request = Request {
+        let timeout = source.timeout;
+        let mut request = Request {
             start: now,
             joined: now,
             demand,
@@ -32,17 +33,27 @@ impl Cluster {
             response_bytes,
             source: id,
             client,
-            connection,
+            connection: Connection::NONE,
             hops: 0,
-            stage: if source.goes_through_load_balancer() { Stage::ToLoadBalancer } else { Stage::ToEntry },
+            stage: Stage::ToClient,
             result: Outcome::Completed,
-            fresh,
+            fresh: true,
             ended: false,
             lost: false,
         };
-        let vertex = source.clients[client as usize].vertex;
+        let at = match self.reuse(id, client, now) {
+            Some((connection, fresh)) => {
+                request.connection = connection;
+                request.fresh = fresh;
+                request.stage = self.first_stage(id);
+                now
+            }
+            None => self.dial(&mut request, now),
+        };
         let key = self.requests.insert(request);
-        if let Some(timeout) = source.timeout {
+        let source = &mut self.sources[id];
+        let vertex = source.clients[client as usize].vertex;
+        if let Some(timeout) = timeout {
             source.deadlines.trim(|&k| self.requests.get(k).is_some_and(|r| !r.ended));
             let due = now + timeout;
             if source.deadlines.push(due, key) {
@@ -50,41 +61,137 @@ impl Cluster {
             }
         }
         self.recorder.arrived(id, now);
-        self.travel(key, request, now, vertex, ctx);
+        self.travel(key, request, at, vertex, ctx);
+    }
+
+    fn first_stage(&self, source: SourceId) -> Stage {
+        match (self.sources[source].balanced, self.sources[source].via) {
+            (true, _) => Stage::ToLoadBalancer,
+            (false, Via::PodIP) => Stage::ToPod,
+            (false, _) => Stage::ToEntry,
+        }
+    }
+
+    /// The most recently idle connection that still stands, and whether its next packet is the first of a new flow to its
+    /// Node. TCP: the server has not closed it. UDP knows no such thing: the same ports are used again, and the flow goes
+    /// where its conntrack entry says until that has expired or was cleaned up.
+    fn reuse(&mut self, id: SourceId, client: u32, now: SimTime) -> Option<(Connection, bool)> {
+        self.sources[id].max_idle?;
+        while let Some((since, connection)) = self.sources[id].clients[client as usize].idle.pop() {
+            let source = &self.sources[id];
+            if source.protocol != Protocol::Udp {
+                if self.pods[connection.pod].phase.accepts() {
+                    return Some((Connection { reused: true, ..connection }, false));
+                }
+                self.hang_up(id, client, &connection, now);
+                continue;
+            }
+            let timeout = if connection.reused { self.conntrack_spec.udp_stream_timeout } else { self.conntrack_spec.udp_timeout };
+            if connection.tracked && (now.since(since) > timeout || self.is_cleaned_up(source, client, &connection)) {
+                self.hang_up(id, client, &connection, now);
+                return Some((Connection { tracked: false, opened: false, ..connection }, true));
+            }
+            return Some((Connection { reused: true, ..connection }, false));
+        }
+        None
+    }
+
+    /// Whether the Node's kube-proxy has removed the flow's entry: it does so in the sync that shows it that the Pod is no
+    /// serving endpoint any more.
+    fn is_cleaned_up(&self, source: &Source, client: u32, connection: &Connection) -> bool {
+        let Approach::Server(server, _) = source.clients[client as usize].approach else { return false };
+        let service = &self.table.services[source.service];
+        let Some(port) = service.ports.get(usize::from(source.port)) else { return false };
+        let packet = self.packet(source, client, connection.entry, connection.flow);
+        let endpoints = self.nodes[connection.entry].proxy.endpoints(server);
+        let pod = &self.pods[connection.pod];
+        let addresses: Vec<IpAddr> =
+            service.cluster_ip.iter().chain(&service.external_ips).chain(&service.load_balancer_ips).copied().collect();
+        let answers_at = self.target_port(source.service, usize::from(source.port), pod.workload);
+        let entry = Entry { protocol: source.protocol, dst: Some(packet.dst), dport: packet.dport, replies_from: (pod.ip, answers_at) };
+        let serving = endpoints.map(|e| e.endpoints.iter().filter(|e| e.conditions.serving).map(|e| (e.ip, e.port)));
+        is_stale(&entry, &addresses, port.port, port.node_port, serving)
+    }
+
+    /// A new connection: a name is looked up where one is dialled; a new source port; the Node whose proxy will choose, where
+    /// the client knows it. Returns when it leaves.
+    fn dial(&mut self, request: &mut Request, now: SimTime) -> SimTime {
+        let id = request.source;
+        let nodes = self.nodes.len();
+        let source = &mut self.sources[id];
+        let client = &mut source.clients[request.client as usize];
+        let mut at = now;
+        let mut pod = PodId(u32::MAX);
+        if let Some(resolver) = &source.resolver {
+            let live = (source.via == Via::PodIP).then(|| &self.published[source.service]);
+            let found = resolver.resolve(&mut client.resolved, live, source.port, now, &mut source.streams.dns);
+            at += found.took;
+            let answer = client.resolved.as_ref().and_then(|a| a.endpoints());
+            match (found.place, answer.and_then(|set| set.ports.get(usize::from(source.port)))) {
+                (Some(place), Some(port)) => pod = port.endpoints[place as usize].pod,
+                (Some(_), None) => {}
+                (None, _) => request.result = Outcome::NameError,
+            }
+        }
+        let flow = source.streams.flow.next_u32();
+        let entry = match (source.via, client.node) {
+            (Via::NodePort, _) | (Via::ExternalIP, None) => NodeId::from_index(source.streams.flow.below(nodes as u32) as usize),
+            (_, Some(node)) => node,
+            // The load balancer will say.
+            (_, None) => NodeId(0),
+        };
+        request.connection = Connection { flow, entry, pod, ..Connection::NONE };
+        request.stage = if request.result == Outcome::Completed { self.first_stage(id) } else { Stage::ToClient };
+        at
+    }
+
+    /// The first packet of a client's connection as it arrives at the Node `entry`.
+    pub(in crate::cluster) fn packet(&self, source: &Source, client: u32, entry: NodeId, flow: u32) -> Packet {
+        let service = &self.table.services[source.service];
+        let port = service.ports.get(usize::from(source.port));
+        let number = port.map_or(0, |p| p.port);
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let (dst, dport) = match source.address {
+            Address::ClusterIP => (service.cluster_ip.unwrap_or(nowhere), number),
+            Address::NodePort => {
+                let node = &self.nodes[entry].proxy.addresses().addresses;
+                (node.first().copied().unwrap_or(nowhere), port.and_then(|p| p.node_port).unwrap_or(number))
+            }
+            Address::LoadBalancer(i) => (service.load_balancer_ips.get(usize::from(i)).copied().unwrap_or(nowhere), number),
+            Address::ExternalIP(i) => (service.external_ips.get(usize::from(i)).copied().unwrap_or(nowhere), number),
+        };
+        // An ephemeral port of the client; its upper bits choose among equal routes.
+        let sport = 32_768 + (flow % 28_232) as u16;
+        Packet { protocol: source.protocol, src: source.clients[client as usize].address, sport, dst, dport }
     }
 }
 
 impl Source {
-    /// A Pod that dials a load balancer's address never leaves its own Node's proxy, which translates the
-    /// address in place (`ipMode: VIP`, KEP-1860).
-    pub(in crate::cluster) fn goes_through_load_balancer(&self) -> bool {
-        self.via == Via::LoadBalancer && !self.in_cluster
-    }
-}
-
-/// The most recently idle connection whose server has not closed it.
-fn reuse(source: &mut Source, client: u32, open: impl Fn(PodId) -> bool) -> Option<Connection> {
-    source.max_idle?;
-    let idle = &mut source.clients[client as usize].idle;
-    while let Some(connection) = idle.pop() {
-        if open(connection.pod) {
-            return Some(connection);
+    /// Which of its clients sends next.
+    fn draw_client(&mut self) -> u32 {
+        let n = self.clients.len() as u32;
+        match &self.shares {
+            None => self.streams.clients.below(n),
+            Some(shares) => {
+                let u = self.streams.clients.uniform();
+                (shares.partition_point(|s| *s <= u) as u32).min(n - 1)
+            }
         }
     }
-    None
 }
 
-/// A new connection: a new source port, and the Node whose proxy will choose where the client knows it.
-fn dial(source: &mut Source, client: u32, nodes: usize) -> Connection {
-    let flow = source.streams.flow.next_u32();
-    let own = source.clients[client as usize].node;
-    let entry = match (source.via, own) {
-        (Via::ClusterIP | Via::LoadBalancer, Some(node)) => node,
-        (Via::NodePort, _) => NodeId::from_index(source.streams.flow.below(nodes as u32) as usize),
-        // The load balancer will say; a client outside has no way to a cluster IP (checked in build).
-        (Via::ClusterIP | Via::LoadBalancer, None) => NodeId(0),
+impl Connection {
+    /// None yet.
+    pub(in crate::cluster) const NONE: Self = Self {
+        flow: 0,
+        entry: NodeId(0),
+        pod: PodId(u32::MAX),
+        snat: false,
+        opened: false,
+        tracked: false,
+        reused: false,
+        back: Back::Direct,
     };
-    Connection { flow, entry, pod: PodId(u32::MAX), snat: false }
 }
 
 impl Cluster {

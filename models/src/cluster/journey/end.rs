@@ -1,9 +1,10 @@
 //! A request ends, once, with one outcome.
 
-use crate::cluster::{Cluster, Ctx, Event, Outcome, Request};
+use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request};
+use crate::dataplane::Approach;
 use crate::ids::SourceId;
 use crate::record::Way;
-use svcsim_engine::Key;
+use svcsim_engine::{Key, SimTime};
 
 impl Cluster {
     /// The answer, good or bad, is at the client.
@@ -12,15 +13,30 @@ impl Cluster {
         if request.ended {
             return;
         }
-        self.record_end(request, request.result, ctx);
         let source = &mut self.sources[request.source];
-        if let Some(max_idle) = source.max_idle
-            && request.result == Outcome::Completed
+        let idle = &mut source.clients[request.client as usize].idle;
+        let kept = request.result == Outcome::Completed && source.max_idle.is_some_and(|max| idle.len() < max as usize);
+        if kept {
+            idle.push((ctx.now(), request.connection));
+        }
+        self.record_end(request, request.result, ctx);
+        if !kept {
+            self.hang_up(request.source, request.client, &request.connection, ctx.now());
+        }
+    }
+
+    /// A connection is closed: whoever counts it counts it no longer.
+    pub(in crate::cluster) fn hang_up(&mut self, id: SourceId, client: u32, connection: &Connection, now: SimTime) {
+        let source = &self.sources[id];
+        let node = &mut self.nodes[connection.entry];
+        if connection.tracked {
+            let snat_to = connection.snat.then_some(connection.pod);
+            node.conntrack.close(source.protocol, !connection.reused, snat_to, now);
+        }
+        if connection.opened
+            && let Approach::Server(server, _) = source.clients[client as usize].approach
         {
-            let idle = &mut source.clients[request.client as usize].idle;
-            if idle.len() < max_idle as usize {
-                idle.push(request.connection);
-            }
+            node.proxy.closed(server, connection.pod, now);
         }
     }
 
@@ -36,6 +52,7 @@ impl Cluster {
             let request = *request;
             self.requests.remove(key);
             self.record_end(&request, cause, ctx);
+            self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
     }
 
@@ -50,6 +67,7 @@ impl Cluster {
                 self.requests.remove(key);
             }
             self.record_end(&request, outcome, ctx);
+            self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
         let requests = &self.requests;
         let deadlines = &mut self.sources[id].deadlines;

@@ -1,10 +1,10 @@
 //! A message moves: over links, and through those who choose its way.
 
+use crate::cluster::request::Back;
 use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage};
-use crate::dataplane::{Destination, Sender, Verdict};
+use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
 use crate::ids::VertexId;
 use crate::network::{Leg, Transit};
-use crate::spec::Via;
 use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// A reset, an ICMP error or a bare 503 is a small packet.
@@ -52,12 +52,13 @@ impl Cluster {
             }
             match r.stage {
                 Stage::ToLoadBalancer => at += self.choose_node(r),
-                Stage::ToEntry => {
-                    if let Some(cause) = self.choose_pod(r) {
+                Stage::ToEntry => match self.choose_pod(r, now) {
+                    Ok(lookup) => at += lookup,
+                    Err(cause) => {
                         self.store(key, request);
                         return self.lose(key, cause, ctx);
                     }
-                }
+                },
                 Stage::ToPod => {
                     self.store(key, request);
                     return self.admit(key, ctx);
@@ -97,7 +98,7 @@ impl Cluster {
         r.stage = match r.stage {
             Stage::ToLoadBalancer => Stage::ToEntry,
             Stage::ToEntry => Stage::ToPod,
-            Stage::BackToEntry if self.sources[r.source].goes_through_load_balancer() => Stage::BackToLoadBalancer,
+            Stage::BackToEntry if self.sources[r.source].balanced => Stage::BackToLoadBalancer,
             _ => Stage::ToClient,
         };
     }
@@ -117,38 +118,73 @@ impl Cluster {
         delay
     }
 
-    /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets.
-    /// Returns the cause if the packet vanishes.
-    fn choose_pod(&mut self, r: &mut Request) -> Option<Outcome> {
+    /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets. Returns the time
+    /// that it took, or why the packet vanishes.
+    fn choose_pod(&mut self, r: &mut Request, now: SimTime) -> Result<SimDuration, Outcome> {
         let source = &self.sources[r.source];
-        let destination = if source.via == Via::ClusterIP { Destination::ClusterIP } else { Destination::External };
-        let sender = if source.in_cluster { Sender::Pod } else { Sender::Outside };
-        let proxy = &mut self.nodes[r.connection.entry].proxy;
-        match proxy.decide(source.service, &self.services[source.service], destination, sender) {
-            Verdict::Forward { pod, snat } => {
-                r.connection.pod = pod;
-                r.connection.snat = snat;
-                r.stage = Stage::ToPod;
-                None
+        let (entry, client) = (r.connection.entry, &source.clients[r.client as usize]);
+        let verdict = match client.approach {
+            Approach::NoMatch => return Err(Outcome::NoRoute),
+            Approach::Refused(refusal) => Verdict::Refuse(refusal),
+            Approach::Server(server, sender) => {
+                let packet = self.packet(source, r.client, entry, r.connection.flow);
+                self.nodes[entry].proxy.decide(&self.table, &self.rules, (server, sender), &packet, now)
             }
-            Verdict::Reject => {
+        };
+        match verdict {
+            Verdict::Forward(forward) => self.translate(r, forward, now),
+            Verdict::Refuse(Refusal::Drop) => Err(Outcome::PolicyDrop),
+            Verdict::Refuse(Refusal::Reject) => {
                 r.result = Outcome::Rejected;
-                r.stage = if source.goes_through_load_balancer() { Stage::BackToLoadBalancer } else { Stage::ToClient };
-                None
+                r.stage = if source.balanced { Stage::BackToLoadBalancer } else { Stage::ToClient };
+                Ok(SimDuration::ZERO)
             }
-            Verdict::Drop => Some(Outcome::PolicyDrop),
         }
     }
 
-    /// Sends the answer of a request back from `vertex`: the way it came, since whoever translated the
-    /// addresses has to translate them back. Without SNAT the Pod is on the entry Node or answers directly.
+    /// The entry Node remembers the translation, if it can, and passes the packet on.
+    fn translate(&mut self, r: &mut Request, forward: Forward, now: SimTime) -> Result<SimDuration, Outcome> {
+        let source = &self.sources[r.source];
+        let own = source.clients[r.client as usize].node;
+        let entry = r.connection.entry;
+        let served_on = self.pods[forward.pod].node;
+        let node = &mut self.nodes[entry];
+        let Forward { pod, snat, direct, lookup } = forward;
+        r.connection.pod = pod;
+        r.connection.snat = snat;
+        r.connection.opened = true;
+        r.connection.tracked = !(own == Some(entry) && node.proxy.plane().translates_at_socket());
+        if r.connection.tracked {
+            node.conntrack.open(snat.then_some(pod), now).map_err(|full| {
+                r.connection.tracked = false;
+                match full {
+                    Full::Table => Outcome::ConntrackFull,
+                    Full::SnatPorts => Outcome::SnatExhausted,
+                }
+            })?;
+        }
+        r.connection.back = match (snat, direct, source.balanced) {
+            (true, ..) => Back::ThroughEntry,
+            (_, true, _) => Back::Direct,
+            // Only the Node that translated can translate back: it must be on the replies' way.
+            _ if own != Some(entry) && served_on != entry => Back::Astray,
+            (.., true) => Back::ThroughLoadBalancer,
+            (.., false) => Back::Direct,
+        };
+        r.stage = Stage::ToPod;
+        Ok(lookup)
+    }
+
+    /// Sends the answer of a request back from `vertex`, where its Pod is: the way it came as far as addresses were rewritten,
+    /// since whoever translated them has to translate them back.
     pub(in crate::cluster) fn send_back(&mut self, key: Key, result: Outcome, vertex: VertexId, ctx: &mut Ctx<'_>) {
         let Some(&(mut request)) = self.requests.get(key) else { return };
         request.result = result;
-        request.stage = match (request.connection.snat, self.sources[request.source].goes_through_load_balancer()) {
-            (true, _) => Stage::BackToEntry,
-            (false, true) => Stage::BackToLoadBalancer,
-            (false, false) => Stage::ToClient,
+        request.stage = match request.connection.back {
+            Back::ThroughEntry => Stage::BackToEntry,
+            Back::ThroughLoadBalancer => Stage::BackToLoadBalancer,
+            Back::Direct => Stage::ToClient,
+            Back::Astray => return self.lose(key, Outcome::ReplyLost, ctx),
         };
         self.travel(key, request, ctx.now(), vertex, ctx);
     }

@@ -1,25 +1,26 @@
 //! [`ClusterSpec`] to [`Cluster`]: every check of a spec is here or below it. After build, nothing can be
 //! wrong with the input any more.
 
+mod source;
+
 use super::run::stream;
-use super::{Churn, Client, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Source, SourceStreams, Workload};
-use crate::api::{EndpointSet, PodPhase, Service};
-use crate::dataplane::Proxy;
-use crate::ids::{NodeId, ServiceId, WorkloadId};
+use super::{Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
+use crate::api::{EndpointSet, PodPhase, Service, Vantage};
+use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
+use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer;
 use crate::network::Network;
 use crate::record::Recorder;
-use crate::spec::{
-    ClusterSpec, ConnectionsSpec, Origin, ServiceSpec, ServiceType, SpecError, TrafficPolicy, TrafficSpec, Via, WorkloadSpec,
-};
+use crate::spec::{ClusterSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::{Dist, DistSpec, Quantity, Streams};
 use svcsim_engine::{Id, IdVec, SimDuration, SimTime, Slab};
 
 /// Most Pods, and most clients, of one kind: bounds what a slip of the keyboard can ask for.
 const MOST: u32 = 1_000_000;
+/// Cores of a Node whose object gives none.
+const DEFAULT_CORES: u32 = 4;
 
 impl Cluster {
     /// Builds the cluster with its Pods running and every Node up to date.
@@ -32,8 +33,11 @@ impl Cluster {
         let network = Network::build(&spec.network, &spec.nodes)?;
         let mut cluster = Self {
             nodes: IdVec::new(),
-            services: IdVec::new(),
+            zones: IdVec::new(),
+            table: ServiceTable::default(),
+            rules: RuleSet::default(),
             endpoints: IdVec::new(),
+            published: IdVec::new(),
             load_balancers: IdVec::new(),
             workloads: IdVec::new(),
             replicas: IdVec::new(),
@@ -47,19 +51,18 @@ impl Cluster {
                 to_node: dist("propagation.toNode", &spec.propagation.to_node)?,
                 stream: stream(streams, Purpose::Propagation, ""),
             },
+            conntrack_spec: spec.conntrack.clone(),
             recorder: Recorder::new(&[], 0, SimTime::ZERO),
             sending_until: SimTime::ZERO + spec.run.duration,
         };
         let eligible: Vec<_> = spec.workloads.iter().map(|w| eligible_nodes(spec, w)).collect::<Result<_, _>>()?;
-        cluster.add_nodes(spec, streams);
+        cluster.add_nodes(spec, streams)?;
         for (workload, eligible) in spec.workloads.iter().zip(eligible) {
             cluster.add_workload(spec, workload, eligible, streams)?;
         }
-        for service in &spec.services {
-            cluster.add_service(spec, service)?;
-        }
+        cluster.add_services(spec)?;
         cluster.inform_nodes();
-        for service in cluster.services.ids() {
+        for service in cluster.table.services.ids() {
             cluster.add_load_balancer(spec, service, streams)?;
         }
         for (name, traffic) in &spec.traffic {
@@ -77,12 +80,34 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn add_nodes(&mut self, spec: &ClusterSpec, streams: &Streams) {
+    fn add_nodes(&mut self, spec: &ClusterSpec, streams: &Streams) -> Result<(), SpecError> {
+        let node_port_addresses = spec.proxy.node_ports().map_err(|problem| {
+            SpecError::new("proxy.nodePortAddresses", problem, "give ranges such as 192.168.0.0/16, or [primary], or leave it out")
+        })?;
         for (i, node) in spec.nodes.iter().enumerate() {
             let id = NodeId::from_index(i);
-            let proxy = Proxy::new(id, spec.data_plane, stream(streams, Purpose::Proxy, &node.name));
-            self.nodes.push(Node { spec: node.clone(), vertex: self.network.node_vertex(id), proxy });
+            let zone = self.zone_id(&node.zone);
+            let addresses = NodeAddresses {
+                addresses: if node.addresses.is_empty() { vec![addresses::node(i)] } else { node.addresses.clone() },
+                pod_cidr: spec.proxy.detect_local.then(addresses::pod_cidr),
+                node_port_addresses: node_port_addresses.clone(),
+                localhost_node_ports: spec.proxy.localhost_node_ports,
+            };
+            let vantage = Vantage { node: id, zone, node_hints: true };
+            let proxy = Proxy::new(vantage, addresses, &spec.proxy, &spec.data_plane, stream(streams, Purpose::Proxy, &node.name));
+            let cores = node.cpu_millis.map_or(DEFAULT_CORES, |m| m.div_ceil(1_000) as u32);
+            let conntrack = Conntrack::new(&spec.conntrack, cores);
+            self.nodes.push(Node { spec: node.clone(), vertex: self.network.node_vertex(id), zone, proxy, conntrack, pods: 0 });
         }
+        Ok(())
+    }
+
+    fn zone_id(&mut self, name: &str) -> Option<ZoneId> {
+        if name.is_empty() {
+            return None;
+        }
+        let known = self.zones.enumerate().find(|(_, z)| *z == name).map(|(id, _)| id);
+        Some(known.unwrap_or_else(|| self.zones.push(name.to_owned())))
     }
 
     fn add_workload(&mut self, spec: &ClusterSpec, w: &WorkloadSpec, eligible: Vec<NodeId>, streams: &Streams) -> Result<(), SpecError> {
@@ -116,6 +141,7 @@ impl Cluster {
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             startup: dist(&field("startup"), &w.pod.startup)?,
             startup_stream: stream(streams, Purpose::Startup, &w.name),
+            ports: w.ports.clone(),
             pre_stop: w.pre_stop,
             termination_grace: w.termination_grace,
             eligible,
@@ -148,47 +174,51 @@ impl Cluster {
         })
     }
 
-    fn add_service(&mut self, spec: &ClusterSpec, s: &ServiceSpec) -> Result<(), SpecError> {
-        if self.services.iter().any(|other| other.name == s.name) {
-            return Err(SpecError::new(s.field.clone(), "two Services have this name", "rename one of them"));
+    fn add_services(&mut self, spec: &ClusterSpec) -> Result<(), SpecError> {
+        let mut services: IdVec<ServiceId, Service> = IdVec::new();
+        for (i, s) in spec.services.iter().enumerate() {
+            if services.iter().any(|other| other.name == s.name) {
+                return Err(SpecError::new(s.field.clone(), "two Services have this name", "rename one of them"));
+            }
+            let matches = |w: &WorkloadSpec| !s.selector.is_empty() && s.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v));
+            let backends: Vec<WorkloadId> =
+                spec.workloads.iter().enumerate().filter(|(_, w)| matches(w)).map(|(i, _)| WorkloadId::from_index(i)).collect();
+            let mut s: ServiceSpec = s.clone();
+            if s.service_type == ServiceType::LoadBalancer && s.load_balancer_ips.is_empty() {
+                s.load_balancer_ips.push(addresses::load_balancer(i));
+            }
+            let id = services.push(Service::new(s, backends.clone()));
+            for &w in &backends {
+                self.workloads[w].services.push(id);
+            }
+            self.endpoints.push(EndpointState::default());
         }
-        let matches = |w: &WorkloadSpec| !s.selector.is_empty() && s.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v));
-        let backends: Vec<WorkloadId> =
-            spec.workloads.iter().enumerate().filter(|(_, w)| matches(w)).map(|(i, _)| WorkloadId::from_index(i)).collect();
-        let id = self.services.push(Service {
-            name: s.name.clone(),
-            service_type: s.service_type,
-            external_traffic_policy: s.external_traffic_policy,
-            internal_traffic_policy: s.internal_traffic_policy,
-            backends: backends.clone(),
-        });
-        for &w in &backends {
-            self.workloads[w].services.push(id);
-        }
-        self.endpoints.push(EndpointState::default());
+        self.table = ServiceTable::new(services, Some(addresses::service_cidr()));
         Ok(())
     }
 
     /// Every Node knows what is true at the start.
     fn inform_nodes(&mut self) {
         let mut sets: IdVec<ServiceId, Rc<EndpointSet>> = IdVec::new();
-        for service in self.services.ids() {
+        for service in self.table.services.ids() {
             let set = self.endpoint_set(service);
-            let ready = set.ready().len() as u32;
+            let ready = set.ready() as u32;
             self.endpoints[service] =
                 EndpointState { fresh_nodes: self.nodes.len() as u32, ready, ready_fewest: ready, ..EndpointState::default() };
             sets.push(Rc::new(set));
         }
+        self.rules = RuleSet::of(self.table.services.iter().zip(sets.iter().map(Rc::as_ref)));
         for node in self.nodes.iter_mut() {
             node.proxy.see(sets.clone());
         }
+        self.published = sets;
     }
 
     fn add_load_balancer(&mut self, spec: &ClusterSpec, id: ServiceId, streams: &Streams) -> Result<(), SpecError> {
-        let service = &self.services[id];
+        let service = &self.table.services[id];
         let lb = if service.service_type == ServiceType::LoadBalancer {
-            let local = service.external_traffic_policy == TrafficPolicy::Local;
-            let health = self.nodes.enumerate().map(|(n, node)| !local || node.proxy.view(id).ready_on(n) > 0).collect();
+            let local = service.checks_local_health();
+            let health = self.nodes.enumerate().map(|(n, node)| !local || node.has_ready(id, n)).collect();
             Some(spec.load_balancer.build(health, load_balancer::stream(streams, &service.name))?)
         } else {
             None
@@ -197,61 +227,10 @@ impl Cluster {
         Ok(())
     }
 
-    fn add_source(&mut self, spec: &ClusterSpec, name: &str, t: &TrafficSpec, streams: &Streams) -> Result<(), SpecError> {
-        let field = |part: &str| format!("traffic.{name}.{part}");
-        let service = self.called_service(&field("to"), &t.to)?;
-        let s = &spec.services[service.index()];
-        check_port(&field("port"), t, s)?;
-        let in_cluster = !matches!(t.from, Origin::Site(_));
-        check_via(&field("via"), t, s, in_cluster)?;
-        if t.clients == 0 || t.clients > MOST {
-            let problem = format!("{} clients; expected 1 to {MOST}", t.clients);
-            return Err(SpecError::new(field("clients"), problem, "give the number of independent clients"));
-        }
-        if t.timeout == Some(SimDuration::ZERO) {
-            let fix = "give a timeout such as 10s, or leave it out if clients wait for ever";
-            return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
-        }
-        let places = self.client_places(&field("from"), &t.from)?;
-        let clients = (0..t.clients as usize)
-            .map(|i| match places[i % places.len()] {
-                Place::Site(vertex) => Client { vertex, node: None, idle: Vec::new() },
-                Place::Node(node) => Client { vertex: self.nodes[node].vertex, node: Some(node), idle: Vec::new() },
-            })
-            .collect();
-        let stream = |purpose| stream(streams, purpose, name);
-        let source = Source {
-            service,
-            via: t.via,
-            workload: self.services[service].backends.first().copied(),
-            in_cluster,
-            clients,
-            arrivals: t.arrivals.build(&field("arrivals"))?,
-            request_size: dist(&field("requestSize"), &t.request_size)?,
-            response_size: dist(&field("responseSize"), &t.response_size)?,
-            timeout: t.timeout,
-            max_idle: match t.connections {
-                ConnectionsSpec::PerRequest => None,
-                ConnectionsSpec::KeepAlive(k) => Some(k.max_idle),
-            },
-            deadlines: DelayLine::new(),
-            streams: SourceStreams {
-                arrivals: stream(Purpose::Arrivals),
-                clients: stream(Purpose::Clients),
-                demand: stream(Purpose::Demand),
-                sizes: stream(Purpose::Sizes),
-                network: stream(Purpose::Network),
-                flow: stream(Purpose::Flow),
-            },
-        };
-        self.sources.push(source);
-        Ok(())
-    }
-
     fn called_service(&self, field: &str, name: &str) -> Result<ServiceId, SpecError> {
-        let found = self.services.enumerate().find(|(_, s)| s.name == name).map(|(id, _)| id);
+        let found = self.table.services.enumerate().find(|(_, s)| s.name == name).map(|(id, _)| id);
         found.ok_or_else(|| {
-            let names = list(self.services.iter().map(|s| s.name.as_str()));
+            let names = list(self.table.services.iter().map(|s| s.name.as_str()));
             SpecError::new(field, format!("there is no Service `{name}`"), format!("name one of {names}"))
         })
     }
@@ -264,35 +243,6 @@ impl Cluster {
         let names = list(self.workloads.iter().map(|w| w.name.as_str()));
         SpecError::new(field, format!("there is no workload `{name}`"), format!("name one of {names}"))
     }
-
-    /// Where the clients of an origin can be.
-    fn client_places(&self, field: &str, from: &Origin) -> Result<Vec<Place>, SpecError> {
-        match from {
-            Origin::Cluster => Ok(self.nodes.ids().map(Place::Node).collect()),
-            Origin::Site(name) => {
-                let site = self.network.site_id(name).ok_or_else(|| {
-                    let problem = format!("there is no client site `{name}`");
-                    SpecError::new(field, problem, "name one of those under `network.sites`, or add it there")
-                })?;
-                Ok(vec![Place::Site(self.network.site_vertex(site))])
-            }
-            Origin::Workload(name) => {
-                let workload = self.workload(name).ok_or_else(|| self.no_workload(field, name))?;
-                let places: Vec<Place> = workload.pods.iter().map(|p| Place::Node(self.pods[*p].node)).collect();
-                if places.is_empty() {
-                    let problem = format!("the workload `{name}` has no Pods that could send requests");
-                    return Err(SpecError::new(field, problem, "give it replicas, or send from elsewhere"));
-                }
-                Ok(places)
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Site(crate::ids::VertexId),
-    Node(NodeId),
 }
 
 /// Builds a distribution, naming `field` if it makes no sense.
@@ -351,31 +301,4 @@ fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, S
         return Err(SpecError::new(field, problem, "label a Node, or change the selector"));
     }
     Ok(eligible)
-}
-
-fn check_port(field: &str, t: &TrafficSpec, s: &ServiceSpec) -> Result<(), SpecError> {
-    let Some(port) = &t.port else { return Ok(()) };
-    if s.ports.iter().any(|p| p.name == *port || p.port.to_string() == *port) {
-        return Ok(());
-    }
-    let names = list(s.ports.iter().map(|p| p.name.as_str()).filter(|n| !n.is_empty()));
-    let problem = format!("Service `{}` has no port `{port}`", s.name);
-    let numbers = s.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(", ");
-    Err(SpecError::new(field, problem, format!("name one of {names}, by number {numbers}, or leave it out")))
-}
-
-fn check_via(field: &str, t: &TrafficSpec, s: &ServiceSpec, in_cluster: bool) -> Result<(), SpecError> {
-    match (t.via, s.service_type) {
-        (Via::ClusterIP, _) if !in_cluster => {
-            let problem = "a cluster IP cannot be reached from outside the cluster";
-            Err(SpecError::new(field, problem, "dial NodePort or LoadBalancer, or send from a workload or from `cluster`"))
-        }
-        (Via::NodePort, ServiceType::ClusterIP | ServiceType::ExternalName)
-        | (Via::LoadBalancer, ServiceType::ClusterIP | ServiceType::NodePort | ServiceType::ExternalName) => {
-            let problem = format!("Service `{}` is of type {} and has no {:?} address", s.name, s.service_type, t.via);
-            let fix = format!("set services.{}.spec.type to {:?}, or dial another address", s.name, t.via);
-            Err(SpecError::new(field, problem, fix))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,0 +1,222 @@
+//! Sources of requests: whom they dial, from where, under which addresses.
+
+use super::{dist, list};
+use crate::cluster::run::stream;
+use crate::cluster::{Client, Cluster, Purpose, Source, SourceStreams, addresses};
+use crate::dataplane::{Address, Approach};
+use crate::dns::{DnsSpec, Resolver};
+use crate::ids::{NodeId, PodId, ServiceId, VertexId};
+use crate::spec::{ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TrafficSpec, Via};
+use svcsim_engine::queueing::DelayLine;
+use svcsim_engine::random::Streams;
+use svcsim_engine::{Id, SimDuration};
+
+/// Most clients of a source: bounds what a slip of the keyboard can ask for.
+const MOST: u32 = 1_000_000;
+
+#[derive(Clone, Copy)]
+enum Place {
+    Site(VertexId),
+    Node(NodeId),
+    Pod(PodId),
+}
+
+impl Cluster {
+    pub(super) fn add_source(&mut self, spec: &ClusterSpec, name: &str, t: &TrafficSpec, streams: &Streams) -> Result<(), SpecError> {
+        let field = |part: &str| format!("traffic.{name}.{part}");
+        let (service, via, cnames) = self.dialled(&field, t)?;
+        let s = &spec.services[service.index()];
+        let port = port_of(&field("port"), t, s)?;
+        let in_cluster = !matches!(t.from, Origin::Site(_));
+        check_via(&field("via"), via, s, port, in_cluster)?;
+        if t.clients == 0 || t.clients > MOST {
+            let problem = format!("{} clients; expected 1 to {MOST}", t.clients);
+            return Err(SpecError::new(field("clients"), problem, "give the number of independent clients"));
+        }
+        if t.behind_addresses.is_some_and(|n| n == 0 || in_cluster) {
+            let problem = "expected at least one address, of clients outside the cluster";
+            return Err(SpecError::new(field("behindAddresses"), problem, "leave it out: each client has an address of its own"));
+        }
+        if t.timeout == Some(SimDuration::ZERO) {
+            let fix = "give a timeout such as 10s, or leave it out if clients wait for ever";
+            return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
+        }
+        let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
+        let stream = |purpose| stream(streams, purpose, name);
+        let named = matches!(via, Via::PodIP) || cnames > 0;
+        let dns = t.dns.clone().or_else(|| named.then(DnsSpec::default));
+        let mut source = Source {
+            service,
+            port: port as u16,
+            protocol: s.ports.get(port).map(|p| p.protocol).unwrap_or_default(),
+            via,
+            balanced,
+            address: match via {
+                Via::ClusterIP | Via::PodIP | Via::ExternalName => Address::ClusterIP,
+                Via::NodePort => Address::NodePort,
+                Via::ExternalIP => Address::ExternalIP(0),
+                // What stands in front hands packets on to node ports; a Node translates the address itself.
+                Via::LoadBalancer if balanced => Address::NodePort,
+                Via::LoadBalancer => Address::LoadBalancer(0),
+            },
+            shares: shares(&field("popularity"), t)?,
+            resolver: dns.map(|dns| Resolver::build(&dns, cnames, &field("dns"))).transpose()?,
+            workload: self.table.services[service].backends.first().copied(),
+            clients: Vec::new(),
+            arrivals: t.arrivals.build(&field("arrivals"))?,
+            request_size: dist(&field("requestSize"), &t.request_size)?,
+            response_size: dist(&field("responseSize"), &t.response_size)?,
+            timeout: t.timeout,
+            max_idle: match t.connections {
+                ConnectionsSpec::PerRequest => None,
+                ConnectionsSpec::KeepAlive(k) => Some(k.max_idle),
+            },
+            deadlines: DelayLine::new(),
+            streams: SourceStreams {
+                arrivals: stream(Purpose::Arrivals),
+                clients: stream(Purpose::Clients),
+                demand: stream(Purpose::Demand),
+                sizes: stream(Purpose::Sizes),
+                network: stream(Purpose::Network),
+                flow: stream(Purpose::Flow),
+                dns: stream(Purpose::Dns),
+            },
+        };
+        let places = self.client_places(&field("from"), &t.from)?;
+        for i in 0..t.clients as usize {
+            let (vertex, node, address) = match places[i % places.len()] {
+                Place::Site(vertex) => {
+                    let n = t.behind_addresses.map_or(i as u64, |n| i as u64 % u64::from(n));
+                    (vertex, None, addresses::client(name, n))
+                }
+                Place::Node(node) => (self.nodes[node].vertex, Some(node), self.pod_address(node)),
+                Place::Pod(pod) => (self.pod_vertex(pod), Some(self.pods[pod].node), self.pods[pod].ip),
+            };
+            let approach = Approach::NoMatch;
+            source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new() });
+        }
+        for i in 0..source.clients.len() {
+            let at = source.clients[i].node.unwrap_or(NodeId(0));
+            let packet = self.packet(&source, i as u32, at, 0);
+            source.clients[i].approach = self.nodes[at].proxy.approach(&self.table, &packet);
+        }
+        self.sources.push(source);
+        Ok(())
+    }
+
+    /// The Service whose address clients dial in the end, which of its addresses, and the aliases on the way.
+    fn dialled(&self, field: &impl Fn(&str) -> String, t: &TrafficSpec) -> Result<(ServiceId, Via, u32), SpecError> {
+        let mut id = self.called_service(&field("to"), &t.to)?;
+        let service = &self.table.services[id];
+        if (t.via == Via::ExternalName) != (service.service_type == ServiceType::ExternalName) {
+            let (found, kind) = (&service.name, service.service_type);
+            let problem = format!("Service `{found}` is of type {kind} and cannot be dialled via {:?}", t.via);
+            let fix = if kind == ServiceType::ExternalName { "dial it via ExternalName" } else { "dial one of its addresses" };
+            return Err(SpecError::new(field("via"), problem, fix));
+        }
+        let mut cnames = 0;
+        while self.table.services[id].service_type == ServiceType::ExternalName {
+            let alias = &self.table.services[id];
+            let target = self.table.services.enumerate().find(|(_, s)| is_name_of(&alias.external_name, s)).map(|(id, _)| id);
+            cnames += 1;
+            id = target.filter(|_| cnames <= 8).ok_or_else(|| {
+                let problem = format!("`{}` is no name of a Service of this cluster, where the simulation ends", alias.external_name);
+                let fix = "let externalName be <service>.<namespace>.svc.cluster.local of another Service";
+                SpecError::new(format!("{}.spec.externalName", alias.field), problem, fix)
+            })?;
+        }
+        let via = match cnames {
+            0 => t.via,
+            _ if self.table.services[id].is_headless() => Via::PodIP,
+            _ => Via::ClusterIP,
+        };
+        Ok((id, via, cnames))
+    }
+
+    /// Where the clients of an origin can be.
+    fn client_places(&self, field: &str, from: &Origin) -> Result<Vec<Place>, SpecError> {
+        match from {
+            Origin::Cluster => Ok(self.nodes.ids().map(Place::Node).collect()),
+            Origin::Site(name) => {
+                let site = self.network.site_id(name).ok_or_else(|| {
+                    let problem = format!("there is no client site `{name}`");
+                    SpecError::new(field, problem, "name one of those under `network.sites`, or add it there")
+                })?;
+                Ok(vec![Place::Site(self.network.site_vertex(site))])
+            }
+            Origin::Workload(name) => {
+                let workload = self.workload(name).ok_or_else(|| self.no_workload(field, name))?;
+                if workload.pods.is_empty() {
+                    let problem = format!("the workload `{name}` has no Pods that could send requests");
+                    return Err(SpecError::new(field, problem, "give it replicas, or send from elsewhere"));
+                }
+                Ok(workload.pods.iter().map(|p| Place::Pod(*p)).collect())
+            }
+        }
+    }
+}
+
+/// Whether `name` is a Service's full name in DNS.
+fn is_name_of(name: &str, s: &ServiceSpec) -> bool {
+    let full = format!("{}.{}.svc.cluster.local", s.name, s.namespace);
+    name.trim_end_matches('.').eq_ignore_ascii_case(&full)
+}
+
+/// Cumulative shares of requests by client; none if all send alike.
+fn shares(field: &str, t: &TrafficSpec) -> Result<Option<Vec<f64>>, SpecError> {
+    let Popularity::Zipf { exponent } = t.popularity else { return Ok(None) };
+    if !(0.0..=10.0).contains(&exponent) {
+        let problem = format!("an exponent of {exponent}; expected 0 (even) to 10");
+        return Err(SpecError::new(format!("{field}.zipf.exponent"), problem, "give an exponent such as 1"));
+    }
+    let mut sum = 0.0;
+    let mut shares: Vec<f64> = (1..=t.clients)
+        .map(|k| {
+            sum += libm::pow(f64::from(k), -exponent);
+            sum
+        })
+        .collect();
+    shares.iter_mut().for_each(|s| *s /= sum);
+    Ok(Some(shares))
+}
+
+/// The place of the port that is dialled.
+fn port_of(field: &str, t: &TrafficSpec, s: &ServiceSpec) -> Result<usize, SpecError> {
+    let Some(port) = &t.port else { return Ok(0) };
+    if let Some(place) = s.ports.iter().position(|p| p.name == *port || p.port.to_string() == *port) {
+        return Ok(place);
+    }
+    let names = list(s.ports.iter().map(|p| p.name.as_str()).filter(|n| !n.is_empty()));
+    let problem = format!("Service `{}` has no port `{port}`", s.name);
+    let numbers = s.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(", ");
+    Err(SpecError::new(field, problem, format!("name one of {names}, by number {numbers}, or leave it out")))
+}
+
+fn check_via(field: &str, via: Via, s: &ServiceSpec, port: usize, in_cluster: bool) -> Result<(), SpecError> {
+    let none = |what: &str, fix: &str| {
+        let problem = format!("Service `{}` is of type {} and has no {what}", s.name, s.service_type);
+        Err(SpecError::new(field, problem, fix))
+    };
+    let retype = || format!("set services.{}.spec.type to {via:?}, or dial another address", s.name);
+    match via {
+        Via::ClusterIP if !in_cluster => {
+            let problem = "a cluster IP cannot be reached from outside the cluster";
+            Err(SpecError::new(field, problem, "dial NodePort or LoadBalancer, or send from a workload or from `cluster`"))
+        }
+        Via::ClusterIP if s.cluster_ip.is_none() => none("ClusterIP address: it is headless", "dial it via PodIP"),
+        Via::PodIP if !in_cluster => {
+            let problem = "Pods' addresses cannot be reached from outside the cluster";
+            Err(SpecError::new(field, problem, "send from a workload or from `cluster`"))
+        }
+        Via::PodIP if !s.is_headless() => none("Pods' addresses in DNS", "set clusterIP to None, or dial another address"),
+        Via::ExternalIP if s.external_ips.is_empty() => none("externalIPs", "give it spec.externalIPs, or dial another address"),
+        Via::LoadBalancer if s.service_type != ServiceType::LoadBalancer => none("LoadBalancer address", &retype()),
+        Via::NodePort if matches!(s.service_type, ServiceType::ClusterIP | ServiceType::ExternalName) => {
+            none("NodePort address", &retype())
+        }
+        Via::NodePort if s.ports.get(port).is_none_or(|p| p.node_port.is_none()) => {
+            none("node port for this port", "set allocateLoadBalancerNodePorts to true, or give the port a nodePort")
+        }
+        _ => Ok(()),
+    }
+}

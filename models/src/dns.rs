@@ -1,0 +1,170 @@
+//! How clients find a Service's address by its name, and what that costs.
+//!
+//! A Pod's resolver has a search list (`<namespace>.svc.<zone>`, `svc.<zone>`, `<zone>`, then the host's) and `ndots: 5`: a
+//! name with fewer dots is tried with each suffix first, for A and AAAA at a time (kubelet `dns.go`; resolv.conf(5)). CoreDNS
+//! answers a ClusterIP Service with its one address; a headless one with the address of every *ready* endpoint, in an order
+//! new each time (plugins `kubernetes` and `loadbalance`), or with NXDOMAIN if there is none; an ExternalName with a CNAME.
+//! Changes reach a client only when its cached answer has expired.
+//!
+//! Omitted: lost queries, the server's own load and cache (kubeadm turns the latter off for the cluster's zone), SRV records.
+
+use crate::api::EndpointSet;
+use crate::spec::SpecError;
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+use svcsim_engine::random::{Dist, DistSpec, Stream};
+use svcsim_engine::{SimDuration, SimTime};
+
+/// `dns: {name: short, ttl: 30s, …}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DnsSpec {
+    /// How the name is written.
+    pub name: NameForm,
+    /// Suffixes of the host that follow the cluster's three in the search list.
+    pub host_suffixes: u32,
+    /// Time of one lookup: A and AAAA are asked at once.
+    pub lookup: DistSpec<SimDuration>,
+    /// How long a client uses an answer: 30 s is the record's TTL in kubeadm's Corefile, 5 s the plugin's default; 0s asks for
+    /// every connection.
+    pub ttl: SimDuration,
+    /// Which of several addresses a client dials.
+    pub pick: Pick,
+}
+
+impl Default for DnsSpec {
+    /// A short name, half a millisecond a lookup (an assumption), 30 s.
+    fn default() -> Self {
+        let lookup = DistSpec::Constant(SimDuration::from_micros(500));
+        Self { name: NameForm::Short, host_suffixes: 0, lookup, ttl: SimDuration::from_secs(30), pick: Pick::Random }
+    }
+}
+
+/// How a client writes a Service's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NameForm {
+    /// `web`: the first suffix is right.
+    #[default]
+    Short,
+    /// `web.shop` from another namespace: the second suffix is right.
+    WithNamespace,
+    /// `web.shop.svc.cluster.local`: four dots are fewer than five, so all suffixes are tried in vain first.
+    Qualified,
+    /// The same with a dot at its end: taken as it is.
+    Absolute,
+}
+
+impl NameForm {
+    /// Lookups until the right answer, each for A and AAAA.
+    #[must_use]
+    pub fn lookups(self, host_suffixes: u32) -> u32 {
+        match self {
+            Self::Short | Self::Absolute => 1,
+            Self::WithNamespace => 2,
+            Self::Qualified => 4 + host_suffixes,
+        }
+    }
+}
+
+/// Which of several addresses a client dials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pick {
+    /// One at random for each connection.
+    #[default]
+    Random,
+    /// The first of the answer until it expires: all connections of a client go to one Pod.
+    First,
+    /// One after another.
+    RoundRobin,
+}
+
+/// What a source's clients have in common.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    lookup: Dist,
+    lookups: u32,
+    ttl: SimDuration,
+    pick: Pick,
+}
+
+/// What one client remembers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    expires: SimTime,
+    /// Ready endpoints when it was given; none where the name has an address of its own.
+    endpoints: Option<Rc<EndpointSet>>,
+    /// Where in the answer the next pick is.
+    next: u32,
+}
+
+/// What a client that dials a name gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Time that it took.
+    pub took: SimDuration,
+    /// Place among the endpoints of the port; none: no such name.
+    pub place: Option<u32>,
+    /// Whether DNS was asked.
+    pub asked: bool,
+}
+
+impl Resolver {
+    /// The resolver of `spec`; each CNAME on the way is one more lookup.
+    ///
+    /// # Errors
+    /// A distribution that makes no sense, below `field`.
+    pub fn build(spec: &DnsSpec, cnames: u32, field: &str) -> Result<Self, SpecError> {
+        let lookup = spec.lookup.build();
+        let fix = "give a time such as 500us";
+        let lookup = lookup.map_err(|problem| SpecError::new(format!("{field}.lookup"), problem, fix))?;
+        Ok(Self { lookup, lookups: spec.name.lookups(spec.host_suffixes) + cnames, ttl: spec.ttl, pick: spec.pick })
+    }
+
+    /// Finds the address for a connection made now, asking if there is no fresh answer. `live` is what DNS would answer:
+    /// the endpoints of a headless Service, or none where the name has an address of its own.
+    pub fn resolve(
+        &self,
+        cached: &mut Option<Answer>,
+        live: Option<&Rc<EndpointSet>>,
+        port: u16,
+        now: SimTime,
+        stream: &mut Stream,
+    ) -> Resolution {
+        let asked = cached.as_ref().is_none_or(|a| now >= a.expires);
+        let mut took = SimDuration::ZERO;
+        if asked {
+            for _ in 0..self.lookups {
+                took += self.lookup.sample_duration(stream);
+            }
+            let next = stream.next_u32();
+            *cached = Some(Answer { expires: now + took + self.ttl, endpoints: live.cloned(), next });
+        }
+        let place = cached.as_mut().and_then(|a| match &a.endpoints {
+            None => Some(0),
+            Some(set) => {
+                let ready = set.ports.get(usize::from(port))?.ready();
+                let n = (ready.len() as u32).max(1);
+                let place = match self.pick {
+                    Pick::Random => stream.below(n),
+                    Pick::First => a.next % n,
+                    Pick::RoundRobin => {
+                        a.next = a.next.wrapping_add(1);
+                        a.next % n
+                    }
+                };
+                ready.get(place as usize).copied()
+            }
+        });
+        Resolution { took, place, asked }
+    }
+}
+
+impl Answer {
+    /// The endpoints it named.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&Rc<EndpointSet>> {
+        self.endpoints.as_ref()
+    }
+}
