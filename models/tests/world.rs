@@ -6,7 +6,7 @@ pub(crate) use svcsim_engine::SimDuration;
 pub(crate) use svcsim_engine::random::DistSpec;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Outcome, run};
-use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec, iptables};
 use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::record::{RunResult, SeriesResult};
@@ -122,6 +122,11 @@ pub(crate) fn workload_origin(name: &str) -> Origin {
     Origin::Workload(name.to_owned())
 }
 
+/// iptables whose rules are found in no time, so that latencies are sums of links and services.
+pub(crate) fn free_iptables() -> DataPlaneSpec {
+    DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, ..iptables::Spec::default() })
+}
+
 /// One switch with zero delays, Nodes `n0`, ..., the Service `web` of type LoadBalancer, a source `clients`, 10 s.
 pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: TrafficSpec) -> ClusterSpec {
     let sites = BTreeMap::from([("internet".to_owned(), SiteSpec { link: delay(SimDuration::ZERO), attach: None })]);
@@ -130,7 +135,7 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         workloads,
         services: vec![service(ServiceType::LoadBalancer)],
         network: NetworkSpec { shape: ShapeSpec::OneSwitch(OneSwitchSpec { node: delay(SimDuration::ZERO) }), sites },
-        data_plane: DataPlaneSpec::default(),
+        data_plane: free_iptables(),
         proxy: ProxySpec::default(),
         conntrack: ConntrackSpec::default(),
         load_balancer: LoadBalancerSpec::default(),

@@ -14,6 +14,7 @@
 use super::{Address, Choice, DataPlane, RuleSet, SyncSpec};
 use crate::api::{EndpointSet, Service};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
@@ -105,20 +106,17 @@ pub fn probability_text(n: u32) -> String {
     format!("{:.10}", 1.0 / f64::from(n.max(1)))
 }
 
-/// What the kernel compares a draw of 31 bits with, for a rule with `n` endpoints left: the printed probability, in units of
-/// 2^-31, rounded.
+/// What the kernel compares a draw of 31 bits with, for a rule with `n` endpoints left: `lround(2^31 p)` of the printed
+/// probability.
 #[must_use]
 pub fn threshold(n: u32) -> u32 {
-    // Ten decimals of 1/n, rounded half to even on the exact quotient as printing does, then scaled. Integers do: the
-    // printed number is k/10^10.
-    let k = printed(n);
-    ((k * (1 << 31) + 5_000_000_000) / 10_000_000_000) as u32
+    static FIRST: LazyLock<Vec<u32>> = LazyLock::new(|| (0..1_024).map(read_back).collect());
+    FIRST.get(n as usize).copied().unwrap_or_else(|| read_back(n))
 }
 
-/// `1/n` in units of 10^-10, as printed.
-fn printed(n: u32) -> u64 {
-    let n = u64::from(n.max(1));
-    (10_000_000_000 + n / 2) / n
+fn read_back(n: u32) -> u32 {
+    let p: f64 = probability_text(n).parse().unwrap_or_default();
+    libm::round(p * f64::from(1u32 << 31)) as u32
 }
 
 /// The endpoint that a chain of `n > 0` picks, from 0, given 31 of the 32 bits of each draw; the last rule needs none.
@@ -192,14 +190,6 @@ mod tests {
             let fit: f64 = hits.iter().zip(chances(n)).map(|(h, p)| (*h as f64 - 1e6 * p).powi(2) / (1e6 * p)).sum();
             let freedom = f64::from(n - 1);
             assert!((fit - freedom).abs() < 4.0 * (2.0 * freedom).sqrt(), "{n} endpoints: chi-square {fit}, {hits:?}");
-        }
-    }
-
-    #[test]
-    fn printing_and_integer_rounding_agree() {
-        for n in 1..20_000 {
-            let text: String = probability_text(n).replace('.', "");
-            assert_eq!(text.trim_start_matches('0').parse::<u64>().unwrap_or(0), printed(n), "1/{n}");
         }
     }
 
