@@ -9,6 +9,7 @@
 //! | [`dataplane`] | how a Node realises Services: one [`dataplane::Proxy`] a Node |
 //! | [`load_balancer`] | what stands in front of the cluster |
 //! | [`dns`] | how clients find addresses by name |
+//! | [`explain`] | one request followed step by step |
 //! | [`workload`] | when requests arrive |
 //! | [`record`] | what is measured |
 
@@ -16,6 +17,7 @@ pub mod api;
 pub mod cluster;
 pub mod dataplane;
 pub mod dns;
+pub mod explain;
 pub mod ids;
 pub mod load_balancer;
 pub mod network;

@@ -19,13 +19,14 @@ mod control;
 mod event;
 mod journey;
 mod lint;
+mod probe;
 mod request;
 mod run;
 
 pub use event::Event;
 pub use lint::{Lint, lint};
 pub use request::{Back, Connection, Outcome, Request, Stage};
-pub use run::{check, pods_by_node, run};
+pub use run::{check, explain, pods_by_node, run};
 
 use crate::api::{EndpointSet, Pod};
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
@@ -36,6 +37,7 @@ use crate::network::Network;
 use crate::record::Recorder;
 use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
 use crate::workload::Arrivals;
+use probe::Probe;
 use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
@@ -96,6 +98,10 @@ pub struct Cluster {
     propagation: Propagation,
     conntrack_spec: ConntrackSpec,
     recorder: Recorder,
+    /// Follows one request, where somebody wants to know; most runs have none.
+    probe: Option<Box<Probe>>,
+    /// The data plane's word.
+    data_plane: &'static str,
     /// Sources send nothing at or after this time.
     sending_until: SimTime,
 }

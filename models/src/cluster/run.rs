@@ -1,11 +1,13 @@
 //! One run, from an empty network to a [`RunResult`].
 
-use super::{Cluster, Purpose, Replica};
+use super::probe::Probe;
+use super::{Cluster, Ctx, Purpose, Replica};
+use crate::explain::Explanation;
 use crate::ids::{ReplicaId, SourceId};
 use crate::record::{LinkResult, PodResult, RunResult};
 use crate::spec::{ClusterSpec, RunSpec, SpecError};
 use svcsim_engine::random::{Stream, Streams, entity};
-use svcsim_engine::{SimDuration, SimTime, Simulation};
+use svcsim_engine::{Id, SimDuration, SimTime, Simulation};
 
 /// Whether `spec` builds.
 ///
@@ -39,11 +41,7 @@ pub fn pods_by_node(spec: &ClusterSpec) -> Vec<u32> {
 pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool) -> Result<Option<RunResult>, SpecError> {
     let RunSpec { duration, warm_up, window } = spec.run;
     let mut sim = Simulation::new(Cluster::build(spec, streams)?);
-    sim.act(|cluster, ctx| {
-        cluster.open_sources(ctx);
-        cluster.open_churn(ctx);
-        cluster.open_health_checks(ctx);
-    });
+    sim.act(Cluster::open);
     let end = SimTime::ZERO + duration;
     let measure_from = SimTime::ZERO + warm_up;
     let mut start = SimTime::ZERO;
@@ -67,6 +65,25 @@ pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool)
     Ok(Some(RunResult { series, pods, links, incidents, measured: duration.saturating_sub(warm_up), events }))
 }
 
+/// Follows the `request`-th request of `source`, counted from 0, through a run with the chances of `streams`. None if the source
+/// sends fewer, or the request has not ended long after the run's end.
+///
+/// # Errors
+/// What is wrong with the spec.
+pub fn explain(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -> Result<Option<Explanation>, SpecError> {
+    let mut cluster = Cluster::build(spec, streams)?;
+    let Some(id) = spec.traffic.keys().position(|name| name == source) else {
+        let names = spec.traffic.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Err(SpecError::new("traffic", format!("there is no source `{source}`"), format!("name one of {names}")));
+    };
+    cluster.probe = Some(Box::new(Probe::new(SourceId::from_index(id), source, request)));
+    let mut sim = Simulation::new(cluster);
+    sim.act(Cluster::open);
+    let end = SimTime::ZERO + spec.run.duration;
+    sim.run_while(end + spec.run.duration + longest_timeout(spec), |cluster| cluster.probe.as_ref().is_some_and(|p| !p.done));
+    Ok(sim.model.probe.take().filter(|p| p.done).map(|p| p.explanation))
+}
+
 fn longest_timeout(spec: &ClusterSpec) -> SimDuration {
     spec.traffic.values().filter_map(|t| t.timeout).max().unwrap_or(SimDuration::ZERO)
 }
@@ -77,6 +94,13 @@ pub(super) fn stream(streams: &Streams, purpose: Purpose, name: &str) -> Stream 
 }
 
 impl Cluster {
+    /// Whatever happens by itself begins.
+    fn open(&mut self, ctx: &mut Ctx<'_>) {
+        self.open_sources(ctx);
+        self.open_churn(ctx);
+        self.open_health_checks(ctx);
+    }
+
     /// What is integrated over time counts from here.
     fn start_measuring(&mut self, now: SimTime) {
         self.pods.iter_mut().for_each(|pod| pod.servers.reset(now));

@@ -53,6 +53,8 @@ impl Cluster {
             },
             conntrack_spec: spec.conntrack.clone(),
             recorder: Recorder::new(&[], 0, SimTime::ZERO),
+            probe: None,
+            data_plane: spec.data_plane.name(),
             sending_until: SimTime::ZERO + spec.run.duration,
         };
         let eligible: Vec<_> = spec.workloads.iter().map(|w| eligible_nodes(spec, w)).collect::<Result<_, _>>()?;

@@ -61,6 +61,9 @@ impl Cluster {
             }
         }
         self.recorder.arrived(id, now);
+        if self.probe.is_some() {
+            self.probe_sent(key, &request, at);
+        }
         self.travel(key, request, at, vertex, ctx);
     }
 

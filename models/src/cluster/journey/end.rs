@@ -19,7 +19,7 @@ impl Cluster {
         if kept {
             idle.push((ctx.now(), request.connection));
         }
-        self.record_end(request, request.result, ctx);
+        self.record_end(key, request, request.result, ctx);
         if !kept {
             self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
@@ -51,7 +51,7 @@ impl Cluster {
             // Without a timeout the client would wait for ever: the loss is recorded when it happens.
             let request = *request;
             self.requests.remove(key);
-            self.record_end(&request, cause, ctx);
+            self.record_end(key, &request, cause, ctx);
             self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
     }
@@ -66,7 +66,7 @@ impl Cluster {
             if request.lost {
                 self.requests.remove(key);
             }
-            self.record_end(&request, outcome, ctx);
+            self.record_end(key, &request, outcome, ctx);
             self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
         let requests = &self.requests;
@@ -77,7 +77,10 @@ impl Cluster {
         }
     }
 
-    fn record_end(&mut self, request: &Request, outcome: Outcome, ctx: &Ctx<'_>) {
+    fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &Ctx<'_>) {
+        if self.follows(key) {
+            self.probe_ended(outcome.name(), ctx.now());
+        }
         let way = (outcome == Outcome::Completed).then(|| self.way(request));
         self.recorder.ended(request, outcome, way, ctx.now());
     }
@@ -88,9 +91,10 @@ impl Cluster {
         let served_on = self.pods[request.connection.pod].node;
         let own = source.clients[request.client as usize].node;
         // A Pod enters the cluster's network at its own Node whatever it dials.
-        let entered_at = own.unwrap_or(entry);
+        let translated = request.connection.opened;
+        let entered_at = own.unwrap_or(if translated { entry } else { served_on });
         Way {
-            extra_hop: own != Some(entry) && entry != served_on,
+            extra_hop: translated && own != Some(entry) && entry != served_on,
             cross_zone: self.nodes[entered_at].spec.zone != self.nodes[served_on].spec.zone,
         }
     }

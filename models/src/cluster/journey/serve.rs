@@ -65,6 +65,10 @@ impl Cluster {
         let now = ctx.now();
         if let Some(request) = self.requests.get_mut(key) {
             request.waited = now.since(request.joined).saturating_sub(request.demand);
+            let request = *request;
+            if self.follows(key) {
+                self.probe_served(&request, now);
+            }
             if request.ended {
                 // The client gave up long ago: the Pod's work was for nothing.
                 self.requests.remove(key);

@@ -23,24 +23,34 @@ impl Cluster {
     /// `request` is worked on as a copy and stored under `key` where the message comes to rest.
     pub(in crate::cluster) fn travel(&mut self, key: Key, mut request: Request, mut at: SimTime, mut vertex: VertexId, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
+        let followed = self.follows(key);
         let r = &mut request;
         loop {
             let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
             let stream = &mut self.sources[r.source].streams.network;
             let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, message_bytes(r), stream) {
                 Transit::Arrived { at, hops } => (at, leg.to, hops),
-                Transit::Continues { vertex, at, hops } => {
+                Transit::Continues { vertex: next, at: then, hops } => {
                     r.hops = r.hops.saturating_add(hops as u16);
-                    return self.rest(key, request, at, vertex, ctx);
+                    if followed {
+                        self.probe_crossing(r, leg, next, at, then);
+                    }
+                    return self.rest(key, request, then, next, ctx);
                 }
                 Transit::Dropped { .. } => {
                     self.store(key, request);
                     return self.lose(key, Outcome::LinkDrop, ctx);
                 }
             };
+            if followed {
+                self.probe_crossing(r, leg, leg.to, at, arrival);
+            }
             (at, vertex) = (arrival, vertex_then);
             r.hops = r.hops.saturating_add(hops as u16);
             if !r.decides() {
+                if followed {
+                    self.probe_passing(r, at);
+                }
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
                 }
@@ -51,14 +61,21 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => at += self.choose_node(r),
-                Stage::ToEntry => match self.choose_pod(r, now) {
-                    Ok(lookup) => at += lookup,
-                    Err(cause) => {
-                        self.store(key, request);
-                        return self.lose(key, cause, ctx);
+                Stage::ToLoadBalancer => at += self.choose_node(r, followed, now),
+                Stage::ToEntry => {
+                    let before = followed.then(|| self.probe_before_decision(r, now));
+                    let found = self.choose_pod(r, now);
+                    if let Some(before) = before {
+                        self.probe_decision(r, before, now, now + found.unwrap_or(SimDuration::ZERO), found.err());
                     }
-                },
+                    match found {
+                        Ok(lookup) => at += lookup,
+                        Err(cause) => {
+                            self.store(key, request);
+                            return self.lose(key, cause, ctx);
+                        }
+                    }
+                }
                 Stage::ToPod => {
                     self.store(key, request);
                     return self.admit(key, ctx);
@@ -109,10 +126,14 @@ impl Cluster {
     }
 
     /// The load balancer sends a new connection to a Node; returns how long the message stays in it.
-    fn choose_node(&mut self, r: &mut Request) -> SimDuration {
+    fn choose_node(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
         let delay = self.load_balancer_delay(r);
         if let Some(lb) = self.load_balancers[self.sources[r.source].service].as_mut() {
             r.connection.entry = lb.choose();
+        }
+        if followed {
+            let chosen = Some(self.node_name(r.connection.entry));
+            self.probe_balancing(now, now + delay, Vec::new(), chosen, "", String::new());
         }
         r.stage = Stage::ToEntry;
         delay

@@ -1,0 +1,145 @@
+//! [`Explanation`]: one request followed through the cluster, step by step, as plain data.
+//!
+//! The steps are noted by the very functions that move the request; nothing here decides anything. Times are nanoseconds since
+//! the start of the run, except where a name says otherwise.
+
+use serde::Serialize;
+
+/// One request from its client and back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The source it came from.
+    pub source: String,
+    /// Which of the source's requests, counted from 0.
+    pub request: u64,
+    /// How it ended, by its name in results.
+    pub outcome: String,
+    /// Intended start.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// What happened, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that happened to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// When it began.
+    pub start_ns: u64,
+    /// When it was over.
+    pub end_ns: u64,
+    /// Who did it: a client, a link's ends, a load balancer, a Node, a Pod.
+    pub place: String,
+    /// What it was.
+    #[serde(flatten)]
+    pub what: What,
+    /// Why it matters, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "step")]
+pub enum What {
+    /// The client sends.
+    Sends {
+        /// The Service, as `namespace/name`.
+        service: String,
+        /// Which address: `ClusterIP`, `NodePort`, ...
+        via: String,
+        /// The packet.
+        packet: String,
+        /// Whether it goes over a connection that was there before.
+        reused: bool,
+    },
+    /// A name is looked up, or the cached answer used.
+    Resolves {
+        /// The name.
+        name: String,
+        /// Whether DNS was asked.
+        asked: bool,
+        /// Addresses in the answer.
+        answer: Vec<String>,
+        /// The one taken; none: no such name.
+        taken: Option<String>,
+    },
+    /// A message crosses links.
+    Crosses {
+        /// The vertices on its way, both ends included.
+        path: Vec<String>,
+        /// Whether it is on its way back.
+        back: bool,
+    },
+    /// The load balancer chooses a target.
+    Balances {
+        /// Which kind it is.
+        kind: String,
+        /// What it could have chosen, with why not.
+        targets: Vec<Candidate>,
+        /// What it chose; none if there is nothing.
+        chosen: Option<String>,
+        /// How.
+        how: String,
+    },
+    /// A Node's data plane decides on the first packet of a flow.
+    Decides {
+        /// Which data plane.
+        data_plane: String,
+        /// The packet as it arrives.
+        packet: String,
+        /// The rule that matches it.
+        rule: String,
+        /// Who the sender is to this Node.
+        sender: String,
+        /// The policy that governs the address.
+        policy: String,
+        /// Every endpoint that the Node knows, with why it was left out.
+        candidates: Vec<Candidate>,
+        /// Which list was used.
+        list: String,
+        /// How many changes of the endpoints the Node has yet to hear of.
+        changes_behind: u64,
+        /// How one was chosen: the draws or the state.
+        draw: String,
+        /// What became of the packet.
+        verdict: String,
+        /// The packet as it leaves; none if it does not.
+        rewritten: Option<String>,
+        /// The conntrack entry that later packets follow; none if there is none.
+        conntrack: Option<String>,
+    },
+    /// A Node or the load balancer passes a packet of a flow that it knows.
+    Follows {
+        /// The entry it follows, or that translates an answer back.
+        entry: String,
+    },
+    /// The Pod takes the request in.
+    Serves {
+        /// Time in line.
+        waited_ns: u64,
+        /// Time of service.
+        service_ns: u64,
+    },
+    /// It ends.
+    Ends {
+        /// By its name in results.
+        outcome: String,
+    },
+}
+
+/// Something that could have been chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// A Pod or a Node.
+    pub name: String,
+    /// Its address and port.
+    pub address: String,
+    /// Its Node and zone.
+    pub at: String,
+    /// Why it was left out; none: it could have been chosen.
+    pub left_out: Option<String>,
+}
