@@ -2,6 +2,7 @@
 
 mod cli;
 mod collect;
+mod conform;
 mod design;
 mod execute;
 mod input;
