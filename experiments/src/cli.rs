@@ -33,6 +33,15 @@ enum Verb {
         #[arg(short, long)]
         out: Option<PathBuf>,
     },
+    /// Check the model against conformance vectors: what Kubernetes' own components do, case by case
+    Conform {
+        /// Files of vectors, e.g. experiments/conformance/endpoint_selection.json
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// How to say what was found
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Build report and figures of a results directory again from its tables
     Report {
         /// The results directory
@@ -101,6 +110,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Run(args) => verbs::run::run(&args),
         Verb::Check { experiments } => verbs::check::check(&experiments),
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
+        Verb::Conform { files, format } => verbs::conform::conform(&files, format),
         Verb::Report { dir } => verbs::report::report(&dir),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };

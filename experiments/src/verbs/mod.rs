@@ -1,6 +1,7 @@
 //! What `svcsim` can do: one file a verb. Each ends in success or a [`Failure`], which knows its exit code.
 
 pub(crate) mod check;
+pub(crate) mod conform;
 pub(crate) mod import;
 pub(crate) mod report;
 pub(crate) mod run;
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
     Input(Vec<InputError>),
     /// The input is right, but a check, a verification or a write failed.
     Failed(String),
+    /// A check failed, and standard output says all there is to say.
+    Reported,
     /// The user said stop; nothing was written.
     Interrupted,
 }
@@ -31,7 +34,7 @@ impl Failure {
     pub(crate) const fn code(&self) -> u8 {
         match self {
             Self::Input(_) => 2,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Reported => 1,
             Self::Interrupted => 130,
         }
     }
@@ -46,6 +49,7 @@ impl Failure {
                 }
             }
             Self::Failed(what) => eprintln!("error: {what}"),
+            Self::Reported => {}
             Self::Interrupted => eprintln!("interrupted: nothing was written"),
         }
     }
