@@ -1,5 +1,7 @@
 //! What is legal but looks wrong: said before the run, and again in its report.
 
+mod surprises;
+
 use crate::spec::{ClusterSpec, TrafficPolicy, Via, WorkloadSpec};
 
 /// Something legal but odd.
@@ -62,7 +64,16 @@ pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {
             say(format!("{}.spec.template.spec.terminationGracePeriodSeconds", w.field), problem);
         }
     }
+    lints.extend(surprises::surprises(spec));
     lints
+}
+
+/// The first few of `names`.
+fn list_of(names: &[String]) -> String {
+    match names.len() {
+        0..=4 => names.join(", "),
+        n => format!("{} and {} more", names[..3].join(", "), n - 3),
+    }
 }
 
 fn selects(selector: &std::collections::BTreeMap<String, String>, labels: &std::collections::BTreeMap<String, String>) -> bool {
