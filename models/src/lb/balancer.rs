@@ -103,10 +103,14 @@ struct Member {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Registering { until: SimTime },
+    Registering {
+        until: SimTime,
+    },
     Registered,
     /// In use until then.
-    Leaving { until: SimTime },
+    Leaving {
+        until: SimTime,
+    },
 }
 
 impl LoadBalancer {

@@ -50,7 +50,11 @@ impl LoadBalancerSpec {
             table_size: match p.algorithm {
                 Algorithm::Maglev { table_size } => Some(TableSize::new(table_size).ok_or_else(|| {
                     let problem = format!("a table of {table_size} places; expected a prime of at most {}", TableSize::LARGEST);
-                    self.error("algorithm.maglev.tableSize", problem, "give a prime more than 100 times the number of targets, such as 16381")
+                    self.error(
+                        "algorithm.maglev.tableSize",
+                        problem,
+                        "give a prime more than 100 times the number of targets, such as 16381",
+                    )
                 })?),
                 _ => None,
             },

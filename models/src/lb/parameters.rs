@@ -198,7 +198,8 @@ struct HealthCheckSettings {
 impl HealthCheckSettings {
     /// A balancer that makes no checks has them if all is said of them; less than all is found in `check.rs`.
     fn apply(&self, to: &mut Option<HealthCheck>) {
-        let said = self.interval.is_some() || self.timeout.is_some() || self.healthy_threshold.is_some() || self.unhealthy_threshold.is_some();
+        let said =
+            self.interval.is_some() || self.timeout.is_some() || self.healthy_threshold.is_some() || self.unhealthy_threshold.is_some();
         if !said {
             return;
         }
@@ -212,7 +213,8 @@ impl HealthCheckSettings {
 
 impl HealthCheck {
     /// Passes no check, so that settings of a balancer without health checks have to be complete.
-    const NOTHING_SAID: Self = Self { interval: SimDuration::ZERO, timeout: SimDuration::ZERO, healthy_threshold: 0, unhealthy_threshold: 0 };
+    const NOTHING_SAID: Self =
+        Self { interval: SimDuration::ZERO, timeout: SimDuration::ZERO, healthy_threshold: 0, unhealthy_threshold: 0 };
 }
 
 impl Parameters {
