@@ -107,10 +107,8 @@ enum Stage {
         until: SimTime,
     },
     Registered,
-    /// In use until then.
-    Leaving {
-        until: SimTime,
-    },
+    /// In use until that is done.
+    Leaving(Deregistration),
 }
 
 impl LoadBalancer {
@@ -218,25 +216,26 @@ impl LoadBalancer {
         Some(self.leave(target, now, now + after))
     }
 
+    /// Asked twice, the first order counts.
     fn leave(&mut self, target: Target, now: SimTime, until: SimTime) -> Deregistration {
-        let until = match self.members.get_mut(&target) {
-            None => return Deregistration { no_new_after: now, cut_at: None },
-            Some(Member { stage: Stage::Registering { .. }, .. }) => {
+        let draining = self.parameters.draining;
+        match self.members.get_mut(&target) {
+            Some(Member { stage: Stage::Leaving(order), .. }) => *order,
+            Some(member) if member.stage == Stage::Registered => {
+                let order = Deregistration { no_new_after: until, cut_at: draining.map(|draining| (now + draining).max(until)) };
+                member.stage = Stage::Leaving(order);
+                order
+            }
+            _ => {
                 self.members.remove(&target);
-                return Deregistration { no_new_after: now, cut_at: None };
+                Deregistration { no_new_after: now, cut_at: None }
             }
-            Some(Member { stage: Stage::Leaving { until }, .. }) => *until,
-            Some(member) => {
-                member.stage = Stage::Leaving { until };
-                until
-            }
-        };
-        Deregistration { no_new_after: until, cut_at: self.parameters.draining.map(|draining| (now + draining).max(until)) }
+        }
     }
 
     /// The time of [`Deregistration::no_new_after`] has come.
     pub fn deregistered(&mut self, target: Target, now: SimTime) {
-        if matches!(self.members.get(&target), Some(Member { stage: Stage::Leaving { until }, .. }) if now >= *until) {
+        if matches!(self.members.get(&target), Some(Member { stage: Stage::Leaving(order), .. }) if now >= order.no_new_after) {
             self.members.remove(&target);
             self.rebuild(now);
         }

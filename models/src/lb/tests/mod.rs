@@ -4,6 +4,7 @@ mod algorithms;
 mod files;
 mod life;
 mod presets;
+mod properties;
 mod zones;
 
 use super::*;
