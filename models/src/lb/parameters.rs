@@ -1,0 +1,253 @@
+//! What a load balancer does, as plain data.
+
+use serde::{Deserialize, Serialize};
+use svcsim_engine::SimDuration;
+use svcsim_engine::random::DistSpec;
+
+/// Declares the parameters twice: as a preset gives them, and as an experiment file may set some of them.
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $field:ident: $of:ty,)*) => {
+        /// What a load balancer does.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct Parameters {
+            $($(#[$doc])* pub $field: $of,)*
+            /// How it finds out which targets are good under external policy Cluster; none if it makes no health checks.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub health_check: Option<HealthCheck>,
+            /// The same under external policy Local. Set in an experiment file, `healthCheck` sets this too.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub local_health_check: Option<HealthCheck>,
+            /// The most Nodes it uses under policy Cluster; none for all.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub subset: Option<u32>,
+            /// The same under policy Local. Set in an experiment file, `subset` sets this too.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub local_subset: Option<u32>,
+            /// How long connections of a target that is deregistered are kept, from then on, before they are reset; none if
+            /// they are kept until they end.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub draining: Option<SimDuration>,
+        }
+
+        /// What an experiment file sets.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        pub(super) struct Settings {
+            $($field: Option<$of>,)*
+            health_check: HealthCheckSettings,
+            local_health_check: HealthCheckSettings,
+            subset: Option<u32>,
+            local_subset: Option<u32>,
+            draining: Option<SimDuration>,
+        }
+
+        impl Settings {
+            pub(super) fn apply(self, to: &mut Parameters) {
+                $(set(&mut to.$field, self.$field);)*
+                self.health_check.apply(&mut to.health_check);
+                self.health_check.apply(&mut to.local_health_check);
+                self.local_health_check.apply(&mut to.local_health_check);
+                to.local_subset = self.local_subset.or(self.subset).or(to.local_subset);
+                to.subset = self.subset.or(to.subset);
+                to.draining = self.draining.or(to.draining);
+            }
+        }
+    };
+}
+
+fn set<T>(field: &mut T, to: Option<T>) {
+    if let Some(value) = to {
+        *field = value;
+    }
+}
+
+parameters! {
+    /// What it sends connections to.
+    targets: Targets,
+    /// Which Nodes are targets under external policy Local.
+    local_targets: LocalTargets,
+    /// What the destination of a packet is when it arrives at a Node.
+    arrival: Arrival,
+    /// How it chooses a target for a new connection.
+    algorithm: Algorithm,
+    /// Whether packets of an established connection follow an entry in its memory. If not, they go where the algorithm
+    /// would send them now.
+    connection_tracking: bool,
+    /// Whether each zone's balancer node uses the targets of all zones, or only those of its own.
+    cross_zone: bool,
+    /// From the order to register a target until that is done and health checks begin.
+    registration_delay: DistSpec<SimDuration>,
+    /// From the order to deregister a target until it gets no new connections.
+    deregistration_delay: DistSpec<SimDuration>,
+    /// From the death of a Node until it is no target any more, where no health check finds out.
+    failure_detection: DistSpec<SimDuration>,
+    /// Whether connections of a target that turns unhealthy are reset.
+    cut_unhealthy: bool,
+    /// Whether all targets are used when none is healthy; otherwise none is.
+    fail_open: bool,
+    /// Whose address targets see.
+    client_address: ClientAddress,
+    /// Whether replies bypass it (direct server return).
+    direct_return: bool,
+    /// Time a message spends inside it, each way.
+    delay: DistSpec<SimDuration>,
+}
+
+/// What a load balancer sends connections to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Targets {
+    /// Nodes, whose proxies choose a Pod: two stages of balancing.
+    Nodes,
+    /// Ready Pods, past every proxy.
+    Pods,
+}
+
+/// Which Nodes are targets of a Service with external policy Local. Under Cluster it is all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LocalTargets {
+    /// All; health checks tell which have a ready Pod (KEP-3458, `healthCheckNodePort`).
+    AllNodes,
+    /// Those with a Pod that serves: its controller watches EndpointSlices.
+    NodesWithPods,
+}
+
+/// The destination of a packet on its arrival at a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Arrival {
+    /// Rewritten to the target's: a Node's address and the Service's node port, or a Pod's address and port.
+    NodePort,
+    /// Still the load balancer's address and the Service's port.
+    Vip,
+}
+
+/// Whose address a target sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientAddress {
+    /// The client's.
+    Kept,
+    /// That of the load balancer's node.
+    Lost,
+}
+
+/// How a target is chosen for a new connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Algorithm {
+    /// By a hash of the flow, modulo the number of targets.
+    FlowHash,
+    /// One after the other.
+    RoundRobin,
+    /// One with the fewest open connections; among several the one that was chosen longest ago.
+    LeastConnections,
+    /// By a hash of the flow in a Maglev table ([`crate::maglev`]).
+    Maglev {
+        /// Places of the table; a prime.
+        table_size: u32,
+    },
+    /// Always the first target in the order of a hash of its name and the Service's address, until another becomes the first.
+    Leader {
+        /// From that change until neighbours know of it; packets still go to the old leader.
+        failover: DistSpec<SimDuration>,
+    },
+    /// Routers with equal-cost paths to all targets hash each packet's flow.
+    Ecmp {
+        /// Not resilient: modulo the number of paths, so that a change of the set moves most flows. Resilient: into buckets
+        /// that keep their path as long as it exists, so that only flows of a path that goes, or of those that make room
+        /// for one that comes, are moved.
+        resilient: bool,
+    },
+}
+
+impl Algorithm {
+    /// Whether the choice is a function of the flow and the set of targets.
+    pub(super) const fn is_stateless(&self) -> bool {
+        !matches!(self, Self::RoundRobin | Self::LeastConnections)
+    }
+}
+
+/// Health checks of each target. Under policy Local, checks of Nodes ask `healthCheckNodePort`, which answers 200 where the
+/// Node's proxy knows a ready local endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheck {
+    /// From the start of one check of a target to the start of the next.
+    pub interval: SimDuration,
+    /// How long an answer may take before the check has failed.
+    pub timeout: SimDuration,
+    /// Good answers in a row that make a target healthy.
+    pub healthy_threshold: u32,
+    /// Bad answers in a row that make a target unhealthy.
+    pub unhealthy_threshold: u32,
+}
+
+/// What an experiment file sets of a health check.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct HealthCheckSettings {
+    interval: Option<SimDuration>,
+    timeout: Option<SimDuration>,
+    healthy_threshold: Option<u32>,
+    unhealthy_threshold: Option<u32>,
+}
+
+impl HealthCheckSettings {
+    /// A balancer that makes no checks has them if all is said of them; less than all is found in `check.rs`.
+    fn apply(&self, to: &mut Option<HealthCheck>) {
+        let said =
+            self.interval.is_some() || self.timeout.is_some() || self.healthy_threshold.is_some() || self.unhealthy_threshold.is_some();
+        if !said {
+            return;
+        }
+        let check = to.get_or_insert(HealthCheck::NOTHING_SAID);
+        set(&mut check.interval, self.interval);
+        set(&mut check.timeout, self.timeout);
+        set(&mut check.healthy_threshold, self.healthy_threshold);
+        set(&mut check.unhealthy_threshold, self.unhealthy_threshold);
+    }
+}
+
+impl HealthCheck {
+    /// Passes no check, so that settings of a balancer without health checks have to be complete.
+    const NOTHING_SAID: Self =
+        Self { interval: SimDuration::ZERO, timeout: SimDuration::ZERO, healthy_threshold: 0, unhealthy_threshold: 0 };
+}
+
+impl Parameters {
+    /// The health check of a Service's targets.
+    #[must_use]
+    pub const fn health_check(&self, local_policy: bool) -> Option<HealthCheck> {
+        if local_policy { self.local_health_check } else { self.health_check }
+    }
+
+    /// Whether only Nodes with a serving Pod are to be registered, so that the cluster registers and deregisters Nodes as
+    /// Pods come and go.
+    #[must_use]
+    pub fn follows_pods(&self, local_policy: bool) -> bool {
+        self.targets == Targets::Nodes && local_policy && self.local_targets == LocalTargets::NodesWithPods
+    }
+}
+
+/// Always `d`.
+pub(super) const fn constant(d: SimDuration) -> DistSpec<SimDuration> {
+    DistSpec::Constant(d)
+}
+
+/// Any time between `min` and `max` seconds.
+pub(super) const fn between(min: u64, max: u64) -> DistSpec<SimDuration> {
+    DistSpec::Uniform { min: SimDuration::from_secs(min), max: SimDuration::from_secs(max) }
+}
+
+/// A check every `interval` seconds that fails after `timeout` seconds, with its thresholds.
+pub(super) const fn every(interval: u64, timeout: u64, healthy_threshold: u32, unhealthy_threshold: u32) -> HealthCheck {
+    HealthCheck {
+        interval: SimDuration::from_secs(interval),
+        timeout: SimDuration::from_secs(timeout),
+        healthy_threshold,
+        unhealthy_threshold,
+    }
+}
