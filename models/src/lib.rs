@@ -19,7 +19,6 @@ pub mod dataplane;
 pub mod dns;
 pub mod explain;
 pub mod ids;
-pub mod lb;
 pub mod load_balancer;
 pub mod maglev;
 pub mod network;

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use svcsim_models::cluster::Outcome;
-use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
+use svcsim_models::load_balancer::HealthCheck;
 use svcsim_models::network::{OneSwitchSpec, ShapeSpec};
 use svcsim_models::record::RunResult;
 
@@ -310,9 +310,8 @@ fn losing_one_of_two(every: SimDuration, threshold: u32) -> ClusterSpec {
     let traffic = traffic(internet(), Via::LoadBalancer, RATE);
     let mut spec = spec(nodes_in(&[""; 3]), vec![web(&["n0", "n1"], quick())], traffic);
     spec.services[0].external_traffic_policy = TrafficPolicy::Local;
-    let health_check =
-        instance_targets::HealthCheckSpec { interval: secs(1), healthy_threshold: threshold, unhealthy_threshold: threshold };
-    spec.load_balancer = LoadBalancerSpec::InstanceTargets(instance_targets::Spec { delay: constant(us(50)), health_check });
+    let every_second = HealthCheck { interval: secs(1), timeout: secs(1), healthy_threshold: threshold, unhealthy_threshold: threshold };
+    *health_check(&mut spec) = every_second;
     spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(50)) };
     spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(every)), ..ChurnSpec::default() });
     spec.run.duration = secs(10);

@@ -4,7 +4,6 @@
 use crate::world::*;
 use proptest::prelude::*;
 use svcsim_models::cluster::Outcome;
-use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, RacksSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::units::{Bandwidth, Bytes};
 
@@ -104,8 +103,9 @@ fn worlds() -> impl Strategy<Value = ClusterSpec> {
         (spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy) = (external, internal);
         let every = |max| DistSpec::Uniform { min: SimDuration::ZERO, max: ms(max) };
         spec.propagation = PropagationSpec { publish: every(20), to_node: every(100) };
-        let health_check = instance_targets::HealthCheckSpec { interval: ms(70), ..Default::default() };
-        spec.load_balancer = LoadBalancerSpec::InstanceTargets(instance_targets::Spec { delay: every(1), health_check });
+        health_check(&mut spec).interval = ms(70);
+        health_check(&mut spec).timeout = ms(70);
+        balancer(&mut spec).delay = every(1);
         spec.run = RunSpec { warm_up: ms(warm_up), duration: ms(1_500), window: ms(400) };
         spec
     })

@@ -2,7 +2,6 @@
 
 use crate::world::*;
 use svcsim_models::cluster::{check, lint};
-use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
 use svcsim_models::network::{LinkSpec, OneSwitchSpec, ShapeSpec};
 use svcsim_models::units::{Bandwidth, Bytes, Rate};
 use svcsim_models::workload::{ArrivalsSpec, poisson};
@@ -13,11 +12,6 @@ fn sound() -> ClusterSpec {
     let mut spec = spec(nodes_in(&["a", "b"]), workloads, traffic(internet(), Via::LoadBalancer, 100.0));
     spec.churn.insert("web".to_owned(), ChurnSpec::default());
     spec
-}
-
-fn health_check(s: &mut ClusterSpec) -> &mut instance_targets::HealthCheckSpec {
-    let LoadBalancerSpec::InstanceTargets(spec) = &mut s.load_balancer;
-    &mut spec.health_check
 }
 
 fn churn(s: &mut ClusterSpec) -> &mut ChurnSpec {
@@ -88,11 +82,6 @@ fn narrow(queue: Option<Bytes>, bandwidth: Option<u64>) -> ShapeSpec {
 
 fn site_attach(s: &mut ClusterSpec, to: &str) {
     s.network.sites.get_mut("internet").expect("the sound spec has it").attach = Some(to.to_owned());
-}
-
-fn balancer(s: &mut ClusterSpec) -> &mut instance_targets::Spec {
-    let LoadBalancerSpec::InstanceTargets(spec) = &mut s.load_balancer;
-    spec
 }
 
 fn select_no_node(s: &mut ClusterSpec) {

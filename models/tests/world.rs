@@ -7,7 +7,7 @@ pub(crate) use svcsim_engine::random::DistSpec;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Outcome, run};
 use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec, iptables};
-use svcsim_models::load_balancer::{LoadBalancerSpec, instance_targets};
+use svcsim_models::load_balancer::{HealthCheck, LoadBalancerSpec, Parameters};
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::record::{RunResult, SeriesResult};
 pub(crate) use svcsim_models::spec::*;
@@ -155,7 +155,17 @@ pub(crate) fn zoned(spec: &mut ClusterSpec) {
 
 /// Time in the load balancer, each way.
 pub(crate) fn load_balancer_delay(spec: &mut ClusterSpec, delay: SimDuration) {
-    spec.load_balancer = LoadBalancerSpec::InstanceTargets(instance_targets::Spec { delay: constant(delay), ..Default::default() });
+    balancer(spec).delay = constant(delay);
+}
+
+/// What the load balancer does.
+pub(crate) fn balancer(spec: &mut ClusterSpec) -> &mut Parameters {
+    &mut spec.load_balancer.parameters
+}
+
+/// How it checks Nodes under policy Local.
+pub(crate) fn health_check(spec: &mut ClusterSpec) -> &mut HealthCheck {
+    balancer(spec).local_health_check.as_mut().expect("instanceTargets checks health")
 }
 
 pub(crate) fn source(spec: &mut ClusterSpec) -> &mut TrafficSpec {

@@ -47,6 +47,12 @@ impl PodPhase {
         matches!(self, Self::Ready | Self::Draining)
     }
 
+    /// Whether anything has its address.
+    #[must_use]
+    pub const fn exists(self) -> bool {
+        !matches!(self, Self::Gone)
+    }
+
     /// Condition `serving` of its endpoint: passing its readiness probe, for all that the control plane knows. It has
     /// not noticed of a crashed Pod that it is one, or the Pod would be gone.
     #[must_use]

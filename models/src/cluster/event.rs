@@ -1,6 +1,7 @@
 //! [`Event`]: everything that can happen.
 
-use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::ids::{PodId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::load_balancer::Target;
 use svcsim_engine::Key;
 
 /// A jump in time. Steps within one instant are plain calls, not events.
@@ -42,7 +43,28 @@ pub enum Event {
         /// The Service whose load balancer it is.
         service: ServiceId,
         /// The target.
-        node: NodeId,
+        target: Target,
+    },
+    /// A target is registered with a load balancer.
+    TargetRegistered {
+        /// The Service whose load balancer it is.
+        service: ServiceId,
+        /// The target.
+        target: Target,
+    },
+    /// A target gets no new connections any more.
+    TargetDeregistered {
+        /// The Service whose load balancer it is.
+        service: ServiceId,
+        /// The target.
+        target: Target,
+    },
+    /// A deregistered target's connections are reset.
+    TargetCut {
+        /// The Service whose load balancer it is.
+        service: ServiceId,
+        /// The target.
+        target: Target,
     },
     /// One of a workload's Pods crashes.
     Crash {

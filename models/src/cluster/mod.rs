@@ -32,12 +32,13 @@ use crate::api::{EndpointSet, Pod};
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
-use crate::load_balancer::LoadBalancer;
+use crate::load_balancer::{LoadBalancer, Target};
 use crate::network::Network;
 use crate::record::Recorder;
 use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
 use crate::workload::Arrivals;
 use probe::Probe;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
@@ -87,7 +88,7 @@ pub struct Cluster {
     endpoints: IdVec<ServiceId, EndpointState>,
     /// The EndpointSlices last written, which DNS answers by.
     published: IdVec<ServiceId, Rc<EndpointSet>>,
-    load_balancers: IdVec<ServiceId, Option<LoadBalancer>>,
+    load_balancers: IdVec<ServiceId, Option<Balancer>>,
     workloads: IdVec<WorkloadId, Workload>,
     replicas: IdVec<ReplicaId, Replica>,
     pods: IdVec<PodId, Pod>,
@@ -100,8 +101,9 @@ pub struct Cluster {
     recorder: Recorder,
     /// Follows one request, where somebody wants to know; most runs have none.
     probe: Option<Box<Probe>>,
-    /// The data plane's word.
+    /// The data plane's word, and the load balancer's.
     data_plane: &'static str,
+    load_balancer: &'static str,
     /// Sources send nothing at or after this time.
     sending_until: SimTime,
 }
@@ -132,6 +134,12 @@ struct EndpointState {
     ready: u32,
     /// Fewest ready Pods since the timeline's window began.
     ready_fewest: u32,
+}
+
+/// A Service's load balancer, and what it was told to have as targets.
+struct Balancer {
+    lb: LoadBalancer,
+    targets: BTreeSet<Target>,
 }
 
 /// What creates Pods.
@@ -250,7 +258,10 @@ impl Model for Cluster {
             Event::ServiceCompletes { pod, request } => self.complete(pod, request, ctx),
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
-            Event::HealthCheck { service, node } => self.check_health(service, node, ctx),
+            Event::HealthCheck { service, target } => self.check_health(service, target, ctx),
+            Event::TargetRegistered { service, target } => self.target_registered(service, target, ctx),
+            Event::TargetDeregistered { service, target } => self.target_deregistered(service, target, ctx),
+            Event::TargetCut { service, target } => self.cut_target(service, target, ctx),
             Event::Crash { workload } => self.crash(workload, ctx),
             Event::Terminate { workload } => self.terminate(workload, ctx),
             Event::PodReady { pod } => self.pod_ready(pod, ctx),

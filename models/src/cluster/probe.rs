@@ -8,7 +8,8 @@ use super::{Cluster, Outcome, Request, Source, Stage};
 use crate::api::{Endpoint, HintLevel};
 use crate::dataplane::{Address, Approach, Candidates, Packet, Scope, Sender, VirtualServer};
 use crate::explain::{Candidate, Explanation, Step, What};
-use crate::ids::{NodeId, SourceId, VertexId};
+use crate::ids::{NodeId, ServiceId, SourceId, VertexId};
+use crate::load_balancer::{ClientAddress, Target};
 use crate::network::Leg;
 use crate::spec::{Protocol, TrafficPolicy, Via};
 use svcsim_engine::{Key, SimTime};
@@ -142,21 +143,47 @@ impl Cluster {
         self.note(at, at, place, What::Follows { entry }, vec![note.to_owned()]);
     }
 
-    /// The load balancer is about to choose a Node or a Pod; `chosen` is what it chose.
-    pub(super) fn probe_balancing(
-        &mut self,
-        start: SimTime,
-        end: SimTime,
-        targets: Vec<Candidate>,
-        chosen: Option<String>,
-        kind: &str,
-        how: String,
-    ) {
+    /// What the load balancer of `service` may choose from.
+    pub(super) fn probe_targets(&self, service: ServiceId) -> Vec<Candidate> {
+        let Some(balancer) = &self.load_balancers[service] else { return Vec::new() };
+        let describe = |target: &Target| {
+            let left_out = (!balancer.lb.is_healthy(*target)).then(|| "unhealthy, or not yet checked".to_owned());
+            match *target {
+                Target::Node(node) => {
+                    Candidate { name: self.node_name(node), address: self.node_address(node), at: self.node_name(node), left_out }
+                }
+                Target::Pod(pod) => {
+                    let p = &self.pods[pod];
+                    Candidate { name: self.pod_name(pod), address: p.ip.to_string(), at: self.node_name(p.node), left_out }
+                }
+            }
+        };
+        balancer.targets.iter().map(describe).collect()
+    }
+
+    /// The load balancer has chosen a Node or a Pod.
+    pub(super) fn probe_balancing(&mut self, r: &Request, start: SimTime, end: SimTime, targets: Vec<Candidate>, chosen: Option<Target>) {
         let mut notes = vec!["The load balancer knows nothing of requests: it chooses once for each connection.".to_owned()];
-        if chosen.is_none() {
-            notes.push("There is no target at all: the connection is refused.".to_owned());
+        match chosen {
+            None => notes.push("There is no target at all: the connection is refused.".to_owned()),
+            Some(Target::Node(_)) => {
+                notes.push(
+                    "Its targets are Nodes, not Pods: the Node's own proxy chooses a Pod next, which may run on another Node.".to_owned(),
+                );
+            }
+            Some(Target::Pod(_)) => notes.push("Its targets are Pods: no Node's proxy has a say.".to_owned()),
         }
-        let what = What::Balances { kind: kind.to_owned(), targets, chosen, how };
+        let Some(balancer) = &self.load_balancers[self.sources[r.source].service] else { return };
+        let parameters = balancer.lb.parameters();
+        if parameters.client_address == ClientAddress::Lost {
+            notes.push("It puts its own address in place of the client's.".to_owned());
+        }
+        let chosen = chosen.map(|t| match t {
+            Target::Node(node) => self.node_name(node),
+            Target::Pod(pod) => self.pod_name(pod),
+        });
+        let how = format!("{:?} over the connection's addresses and ports", parameters.algorithm);
+        let what = What::Balances { kind: self.load_balancer.to_owned(), targets, chosen, how };
         self.note(start, end, "load balancer".to_owned(), what, notes);
     }
 

@@ -2,6 +2,7 @@
 //! [`Outcome`]: how it ended.
 
 use crate::ids::{NodeId, PodId, SourceId};
+use crate::load_balancer::Target;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// A request from its intended start until client and cluster are both done with it. The cluster may work
@@ -60,8 +61,33 @@ pub struct Connection {
     pub tracked: bool,
     /// Whether it has carried more than one request.
     pub reused: bool,
+    /// What the load balancer chose, and counts as open: the entry Node, the Pod, or there is none in front.
+    pub balanced_to: BalancedTo,
     /// How replies come back.
     pub back: Back,
+}
+
+/// What a load balancer chose for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BalancedTo {
+    /// No load balancer.
+    Nothing,
+    /// The entry Node.
+    Entry,
+    /// The Pod.
+    Pod,
+}
+
+impl Connection {
+    /// The load balancer's target.
+    #[must_use]
+    pub fn target(&self) -> Option<Target> {
+        match self.balanced_to {
+            BalancedTo::Nothing => None,
+            BalancedTo::Entry => Some(Target::Node(self.entry)),
+            BalancedTo::Pod => Some(Target::Pod(self.pod)),
+        }
+    }
 }
 
 /// How replies come back to the client.

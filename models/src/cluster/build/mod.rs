@@ -4,15 +4,15 @@
 mod source;
 
 use super::run::stream;
-use super::{Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
+use super::{Balancer, Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, PodPhase, Service, Vantage};
 use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
-use crate::load_balancer;
+use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
 use crate::network::Network;
 use crate::record::Recorder;
 use crate::spec::{ClusterSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use svcsim_engine::random::{Dist, DistSpec, Quantity, Streams};
 use svcsim_engine::{Id, IdVec, SimDuration, SimTime, Slab};
@@ -55,6 +55,7 @@ impl Cluster {
             recorder: Recorder::new(&[], 0, SimTime::ZERO),
             probe: None,
             data_plane: spec.data_plane.name(),
+            load_balancer: spec.load_balancer.name(),
             sending_until: SimTime::ZERO + spec.run.duration,
         };
         let eligible: Vec<_> = spec.workloads.iter().map(|w| eligible_nodes(spec, w)).collect::<Result<_, _>>()?;
@@ -218,14 +219,26 @@ impl Cluster {
 
     fn add_load_balancer(&mut self, spec: &ClusterSpec, id: ServiceId, streams: &Streams) -> Result<(), SpecError> {
         let service = &self.table.services[id];
-        let lb = if service.service_type == ServiceType::LoadBalancer {
-            let local = service.checks_local_health();
-            let health = self.nodes.enumerate().map(|(n, node)| !local || node.has_ready(id, n)).collect();
-            Some(spec.load_balancer.build(health, load_balancer::stream(streams, &service.name))?)
-        } else {
-            None
+        self.load_balancers.push(None);
+        if service.service_type != ServiceType::LoadBalancer {
+            return Ok(());
+        }
+        let address = service.load_balancer_ips.first().copied().unwrap_or_else(|| addresses::load_balancer(id.index()));
+        let local_policy = service.checks_local_health();
+        let nodes = self.nodes.enumerate().map(|(id, n)| NodeFact { id, name: n.spec.name.clone() }).collect();
+        let facts = Facts { address, local_policy, nodes };
+        let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &service.name))?;
+        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new() });
+        let targets = self.wanted_targets(id, &self.published[id]);
+        let state = |t: &Target| match *t {
+            Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),
+            Target::Pod(p) => (*t, self.nodes[self.pods[p].node].zone, true),
         };
-        self.load_balancers.push(lb);
+        let known: Vec<_> = targets.iter().map(state).collect();
+        if let Some(balancer) = &mut self.load_balancers[id] {
+            balancer.lb.start(known.into_iter());
+            balancer.targets = targets;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::cluster::{Client, Cluster, Purpose, Source, SourceStreams, addresses}
 use crate::dataplane::{Address, Approach};
 use crate::dns::{DnsSpec, Resolver};
 use crate::ids::{NodeId, PodId, ServiceId, VertexId};
+use crate::load_balancer::{Arrival, Targets};
 use crate::spec::{ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TrafficSpec, Via};
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::Streams;
@@ -42,6 +43,14 @@ impl Cluster {
             return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
         }
         let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
+        let parameters = &spec.load_balancer.parameters;
+        let needs_node_port = balanced && parameters.targets == Targets::Nodes && parameters.arrival == Arrival::NodePort;
+        if needs_node_port && s.ports.get(port).is_none_or(|p| p.node_port.is_none()) {
+            let problem =
+                format!("the load balancer `{}` reaches Nodes through node ports, and this port has none", spec.load_balancer.name());
+            let fix = "leave allocateLoadBalancerNodePorts true, or choose a load balancer that needs no node ports, such as ipTargets";
+            return Err(SpecError::new(format!("{}.spec.allocateLoadBalancerNodePorts", s.field), problem, fix));
+        }
         let stream = |purpose| stream(streams, purpose, name);
         let named = matches!(via, Via::PodIP) || cnames > 0;
         let dns = t.dns.clone().or_else(|| named.then(DnsSpec::default));
@@ -55,8 +64,8 @@ impl Cluster {
                 Via::ClusterIP | Via::PodIP | Via::ExternalName => Address::ClusterIP,
                 Via::NodePort => Address::NodePort,
                 Via::ExternalIP => Address::ExternalIP(0),
-                // What stands in front hands packets on to node ports; a Node translates the address itself.
-                Via::LoadBalancer if balanced => Address::NodePort,
+                // What stands in front may hand packets on to node ports; otherwise Nodes know its address themselves.
+                Via::LoadBalancer if balanced && spec.load_balancer.parameters.arrival == Arrival::NodePort => Address::NodePort,
                 Via::LoadBalancer => Address::LoadBalancer(0),
             },
             shares: shares(&field("popularity"), t)?,

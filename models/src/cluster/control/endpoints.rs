@@ -47,6 +47,7 @@ impl Cluster {
         self.endpoints[service].publishing = false;
         let set = Rc::new(self.endpoint_set(service));
         self.published[service] = Rc::clone(&set);
+        self.follow_pods(service, ctx);
         let p = &mut self.propagation;
         let mut wave: Vec<_> = self.nodes.ids().map(|n| (ctx.now() + p.to_node.sample_duration(&mut p.stream), n)).collect();
         wave.sort_unstable_by_key(|w| Reverse(*w));

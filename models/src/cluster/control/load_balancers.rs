@@ -1,33 +1,132 @@
-//! Load balancers check the health of their targets.
+//! Load balancers learn of targets and check their health.
 
-use crate::cluster::{Cluster, Ctx, Event, Node};
+use crate::api::EndpointSet;
+use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request};
 use crate::ids::{NodeId, ServiceId};
+use crate::load_balancer::{LoadBalancer, Probe, Target, Targets};
+use std::collections::BTreeSet;
+use svcsim_engine::{Key, SimDuration, SimTime};
 
 impl Cluster {
-    /// Health checks begin, each target in its own rhythm. Under policy Cluster every live Node is a good
-    /// target, and Nodes do not fail here, so there is nothing to check.
+    /// Health checks begin, each target in its own rhythm.
     pub(in crate::cluster) fn open_health_checks(&mut self, ctx: &mut Ctx<'_>) {
         for service in self.table.services.ids() {
-            if !self.table.services[service].checks_local_health() {
-                continue;
-            }
-            if let Some(lb) = &mut self.load_balancers[service] {
-                for node in self.nodes.ids() {
-                    ctx.schedule_in(lb.first_check(), Event::HealthCheck { service, node });
-                }
+            let targets: Vec<Target> = self.load_balancers[service].iter().flat_map(|b| b.targets.iter().copied()).collect();
+            for target in targets {
+                self.begin_checks(service, target, |lb, now| lb.first_check(target, now), ctx);
             }
         }
     }
 
-    /// `healthCheckNodePort` answers 200 where the Node's proxy knows a ready local endpoint, else 503
-    /// (`pkg/proxy/healthcheck/service_health.go`).
-    pub(in crate::cluster) fn check_health(&mut self, service: ServiceId, node: NodeId, ctx: &mut Ctx<'_>) {
-        let healthy = self.nodes[node].has_ready(service, node);
-        if let Some(lb) = &mut self.load_balancers[service] {
-            let next = lb.checked(node, healthy);
-            if ctx.now() < self.sending_until {
-                ctx.schedule_in(next, Event::HealthCheck { service, node });
+    /// Schedules the first check of a target, unless its answer is known for good: under policy Cluster every live Node is a
+    /// good target, and Nodes do not fail here.
+    fn begin_checks(
+        &mut self,
+        service: ServiceId,
+        target: Target,
+        first: impl FnOnce(&mut LoadBalancer, SimTime) -> Option<SimDuration>,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let Some(balancer) = &mut self.load_balancers[service] else { return };
+        let known = matches!(target, Target::Node(_)) && !self.table.services[service].checks_local_health();
+        let due = first(&mut balancer.lb, ctx.now());
+        if let Some(due) = due.filter(|_| !known) {
+            ctx.schedule_in(due, Event::HealthCheck { service, target });
+        }
+    }
+
+    /// A target answers: a Node by `healthCheckNodePort`, 200 where its proxy knows a ready local endpoint, else 503
+    /// (`pkg/proxy/healthcheck/service_health.go`); a Pod by accepting a connection.
+    pub(in crate::cluster) fn check_health(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+        let probe = match target {
+            Target::Node(node) if self.nodes[node].has_ready(service, node) => Probe::Passed,
+            Target::Node(_) => Probe::Failed,
+            Target::Pod(pod) if self.pods[pod].phase.accepts() => Probe::Passed,
+            Target::Pod(pod) if self.pods[pod].phase.exists() => Probe::Failed,
+            Target::Pod(_) => Probe::TimedOut,
+        };
+        let Some(balancer) = &mut self.load_balancers[service] else { return };
+        let Some(checked) = balancer.lb.checked(target, probe, ctx.now()) else { return };
+        if ctx.now() < self.sending_until {
+            ctx.schedule_in(checked.next, Event::HealthCheck { service, target });
+        }
+        if checked.cut {
+            self.cut_target(service, target, ctx);
+        }
+    }
+
+    /// The EndpointSlices of `service` were written: a balancer whose targets follow Pods registers and deregisters them.
+    pub(in crate::cluster) fn follow_pods(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
+        let wanted = self.wanted_targets(service, &self.published[service]);
+        let Some(balancer) = &mut self.load_balancers[service] else { return };
+        let gone: Vec<Target> = balancer.targets.difference(&wanted).copied().collect();
+        let come: Vec<Target> = wanted.difference(&balancer.targets).copied().collect();
+        balancer.targets = wanted;
+        let now = ctx.now();
+        for target in gone {
+            let order = balancer.lb.deregister(target, now);
+            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { service, target });
+            if let Some(at) = order.cut_at {
+                ctx.schedule_at(at, Event::TargetCut { service, target });
             }
+        }
+        for target in come {
+            let zone = match target {
+                Target::Node(node) => self.nodes[node].zone,
+                Target::Pod(pod) => self.nodes[self.pods[pod].node].zone,
+            };
+            let done = balancer.lb.register(target, zone, now);
+            ctx.schedule_at(done, Event::TargetRegistered { service, target });
+        }
+    }
+
+    /// What a Service's balancer should have as targets when its endpoints are `set`.
+    pub(in crate::cluster) fn wanted_targets(&self, service: ServiceId, set: &EndpointSet) -> BTreeSet<Target> {
+        let Some(balancer) = &self.load_balancers[service] else { return BTreeSet::new() };
+        let parameters = balancer.lb.parameters();
+        let endpoints = || set.ports.first().into_iter().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
+        let usable = |n: &NodeId| !self.nodes[*n].spec.excluded_from_load_balancers;
+        match parameters.targets {
+            Targets::Pods => endpoints().map(|e| Target::Pod(e.pod)).collect(),
+            Targets::Nodes if parameters.follows_pods(self.table.services[service].checks_local_health()) => {
+                endpoints().filter_map(|e| e.node).filter(usable).map(Target::Node).collect()
+            }
+            Targets::Nodes => self.nodes.ids().filter(usable).map(Target::Node).collect(),
+        }
+    }
+
+    /// A target's registration is done.
+    pub(in crate::cluster) fn target_registered(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+        self.begin_checks(service, target, |lb, now| lb.registered(target, now), ctx);
+    }
+
+    /// A target gets no new connections from now on.
+    pub(in crate::cluster) fn target_deregistered(&mut self, service: ServiceId, target: Target, ctx: &Ctx<'_>) {
+        if let Some(balancer) = &mut self.load_balancers[service] {
+            balancer.lb.deregistered(target, ctx.now());
+        }
+    }
+
+    /// The connections of a target through the balancer of `service` are reset, unless it is a target again.
+    pub(in crate::cluster) fn cut_target(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
+        for id in self.sources.ids() {
+            if !self.sources[id].balanced || self.sources[id].service != service {
+                continue;
+            }
+            for client in 0..self.sources[id].clients.len() {
+                let idle = std::mem::take(&mut self.sources[id].clients[client].idle);
+                let (cut, kept): (Vec<_>, Vec<_>) = idle.into_iter().partition(|(_, c)| c.target() == Some(target));
+                self.sources[id].clients[client].idle = kept;
+                cut.iter().for_each(|(_, connection)| self.hang_up(id, client as u32, connection, now));
+            }
+        }
+        let sources = &self.sources;
+        let through = |r: &Request| sources[r.source].balanced && sources[r.source].service == service;
+        let hit = |r: &Request| !r.ended && r.connection.target() == Some(target) && through(r);
+        let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| hit(r)).map(|(k, _)| k).collect();
+        for key in keys {
+            self.give_up(key, Outcome::Reset, ctx);
         }
     }
 }

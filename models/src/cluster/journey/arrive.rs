@@ -1,9 +1,10 @@
 //! A request is sent.
 
-use crate::cluster::request::Back;
+use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId};
+use crate::load_balancer::FlowKey;
 use crate::spec::{Protocol, Via};
 use std::net::{IpAddr, Ipv4Addr};
 use svcsim_engine::{Id, SimDuration, SimTime};
@@ -163,10 +164,22 @@ impl Cluster {
             Address::LoadBalancer(i) => (service.load_balancer_ips.get(usize::from(i)).copied().unwrap_or(nowhere), number),
             Address::ExternalIP(i) => (service.external_ips.get(usize::from(i)).copied().unwrap_or(nowhere), number),
         };
-        // An ephemeral port of the client; its upper bits choose among equal routes.
-        let sport = 32_768 + (flow % 28_232) as u16;
-        Packet { protocol: source.protocol, src: source.clients[client as usize].address, sport, dst, dport }
+        let sport = source_port(flow);
+        let own = source.clients[client as usize].address;
+        let balancer = self.load_balancers[source.service].as_ref().filter(|_| source.balanced);
+        let src = balancer.and_then(|b| b.lb.source_address(flow_key(own, flow))).unwrap_or(own);
+        Packet { protocol: source.protocol, src, sport, dst, dport }
     }
+}
+
+/// What a load balancer may know of a client's connection.
+pub(in crate::cluster) fn flow_key(client: IpAddr, flow: u32) -> FlowKey {
+    FlowKey { client, client_port: source_port(flow), hash: flow }
+}
+
+/// An ephemeral port of a client (Linux `ip_local_port_range`).
+fn source_port(flow: u32) -> u16 {
+    32_768 + (flow % 28_232) as u16
 }
 
 impl Source {
@@ -193,6 +206,7 @@ impl Connection {
         opened: false,
         tracked: false,
         reused: false,
+        balanced_to: BalancedTo::Nothing,
         back: Back::Direct,
     };
 }

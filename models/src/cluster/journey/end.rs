@@ -33,6 +33,9 @@ impl Cluster {
             let snat_to = connection.snat.then_some(connection.pod);
             node.conntrack.close(source.protocol, !connection.reused, snat_to, now);
         }
+        if let (Some(target), Some(balancer)) = (connection.target(), self.load_balancers[source.service].as_mut()) {
+            balancer.lb.closed(target);
+        }
         if connection.opened
             && let Approach::Server(server, _) = source.clients[client as usize].approach
         {
@@ -56,18 +59,24 @@ impl Cluster {
         }
     }
 
+    /// The client's side of a request is over now, whatever still happens to it in the cluster.
+    pub(in crate::cluster) fn give_up(&mut self, key: Key, outcome: Outcome, ctx: &mut Ctx<'_>) {
+        let Some(request) = self.requests.get_mut(key).filter(|r| !r.ended) else { return };
+        request.ended = true;
+        let request = *request;
+        if request.lost {
+            self.requests.remove(key);
+        }
+        self.record_end(key, &request, outcome, ctx);
+        self.hang_up(request.source, request.client, &request.connection, ctx.now());
+    }
+
     /// Who has no answer by its deadline gives up. The cluster may work on for nothing.
     pub(in crate::cluster) fn expire(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
         while let Some(key) = self.sources[id].deadlines.pop_due(ctx.now()) {
-            let Some(request) = self.requests.get_mut(key).filter(|r| !r.ended) else { continue };
-            request.ended = true;
-            let request = *request;
+            let Some(request) = self.requests.get(key).filter(|r| !r.ended) else { continue };
             let outcome = if request.lost { request.result } else { Outcome::TimedOut };
-            if request.lost {
-                self.requests.remove(key);
-            }
-            self.record_end(key, &request, outcome, ctx);
-            self.hang_up(request.source, request.client, &request.connection, ctx.now());
+            self.give_up(key, outcome, ctx);
         }
         let requests = &self.requests;
         let deadlines = &mut self.sources[id].deadlines;

@@ -1,9 +1,11 @@
 //! A message moves: over links, and through those who choose its way.
 
-use crate::cluster::request::Back;
+use super::arrive::flow_key;
+use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
 use crate::ids::VertexId;
+use crate::load_balancer::{ClientAddress, Target};
 use crate::network::{Leg, Transit};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
@@ -54,14 +56,19 @@ impl Cluster {
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
                 }
-                self.pass(r);
+                if r.stage == Stage::ToLoadBalancer && self.rehashed(r, at) {
+                    r.result = Outcome::Reset;
+                    r.stage = Stage::ToClient;
+                } else {
+                    self.pass(r);
+                }
                 continue;
             }
             if at > now {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => at += self.choose_node(r, followed, now),
+                Stage::ToLoadBalancer => at += self.choose_target(r, followed, now),
                 Stage::ToEntry => {
                     let before = followed.then(|| self.probe_before_decision(r, now));
                     let found = self.choose_pod(r, now);
@@ -113,30 +120,68 @@ impl Cluster {
     /// What follows where nothing has to be decided.
     fn pass(&self, r: &mut Request) {
         r.stage = match r.stage {
+            Stage::ToLoadBalancer if r.connection.balanced_to == BalancedTo::Pod => Stage::ToPod,
             Stage::ToLoadBalancer => Stage::ToEntry,
             Stage::ToEntry => Stage::ToPod,
-            Stage::BackToEntry if self.sources[r.source].balanced => Stage::BackToLoadBalancer,
+            Stage::BackToEntry if self.returns_through_load_balancer(r) => Stage::BackToLoadBalancer,
             _ => Stage::ToClient,
         };
     }
 
-    fn load_balancer_delay(&mut self, r: &Request) -> SimDuration {
-        let lb = self.load_balancers[self.sources[r.source].service].as_mut();
-        lb.map_or(SimDuration::ZERO, |lb| lb.delay())
+    /// Whether answers pass the load balancer: there is one in front, without direct server return.
+    fn returns_through_load_balancer(&self, r: &Request) -> bool {
+        let source = &self.sources[r.source];
+        let balancer = self.load_balancers[source.service].as_ref().filter(|_| source.balanced);
+        balancer.is_some_and(|b| !b.lb.parameters().direct_return)
     }
 
-    /// The load balancer sends a new connection to a Node; returns how long the message stays in it.
-    fn choose_node(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
+    fn load_balancer_delay(&mut self, r: &Request) -> SimDuration {
+        let balancer = self.load_balancers[self.sources[r.source].service].as_mut();
+        balancer.map_or(SimDuration::ZERO, |b| b.lb.delay())
+    }
+
+    /// The load balancer sends a new connection to a Node or a Pod; returns how long the message stays in it.
+    fn choose_target(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
         let delay = self.load_balancer_delay(r);
-        if let Some(lb) = self.load_balancers[self.sources[r.source].service].as_mut() {
-            r.connection.entry = lb.choose();
+        let source = &self.sources[r.source];
+        let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
+        let before = followed.then(|| self.probe_targets(source.service));
+        let Some(balancer) = self.load_balancers[source.service].as_mut() else { return delay };
+        let chosen = balancer.lb.choose(key, now);
+        let parameters = balancer.lb.parameters();
+        let c = &mut r.connection;
+        match chosen {
+            Some(Target::Node(node)) => {
+                (c.entry, c.balanced_to) = (node, BalancedTo::Entry);
+                r.stage = Stage::ToEntry;
+            }
+            Some(Target::Pod(pod)) => {
+                (c.pod, c.balanced_to) = (pod, BalancedTo::Pod);
+                c.snat = parameters.client_address == ClientAddress::Lost;
+                c.back = if parameters.direct_return { Back::Direct } else { Back::ThroughLoadBalancer };
+                r.stage = Stage::ToPod;
+            }
+            None => {
+                r.result = Outcome::NoTarget;
+                r.stage = Stage::ToClient;
+            }
         }
-        if followed {
-            let chosen = Some(self.node_name(r.connection.entry));
-            self.probe_balancing(now, now + delay, Vec::new(), chosen, "", String::new());
+        if let Some(target) = chosen {
+            balancer.lb.opened(target);
         }
-        r.stage = Stage::ToEntry;
+        if let Some(targets) = before {
+            self.probe_balancing(r, now, now + delay, targets, chosen);
+        }
         delay
+    }
+
+    /// Whether a balancer without memory of connections sends this one's packets somewhere else by now: there nobody knows
+    /// it, and it is reset.
+    fn rehashed(&self, r: &Request, now: SimTime) -> bool {
+        let source = &self.sources[r.source];
+        let (Some(balancer), Some(target)) = (&self.load_balancers[source.service], r.connection.target()) else { return false };
+        let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
+        balancer.lb.route(key, target, now) != target
     }
 
     /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets. Returns the time
@@ -157,7 +202,7 @@ impl Cluster {
             Verdict::Refuse(Refusal::Drop) => Err(Outcome::PolicyDrop),
             Verdict::Refuse(Refusal::Reject) => {
                 r.result = Outcome::Rejected;
-                r.stage = if source.balanced { Stage::BackToLoadBalancer } else { Stage::ToClient };
+                r.stage = if self.returns_through_load_balancer(r) { Stage::BackToLoadBalancer } else { Stage::ToClient };
                 Ok(SimDuration::ZERO)
             }
         }
@@ -169,10 +214,13 @@ impl Cluster {
         let own = source.clients[r.client as usize].node;
         let entry = r.connection.entry;
         let served_on = self.pods[forward.pod].node;
+        let through_balancer = self.returns_through_load_balancer(r);
+        let lost_before = source.balanced
+            && self.load_balancers[source.service].as_ref().is_some_and(|b| b.lb.parameters().client_address == ClientAddress::Lost);
         let node = &mut self.nodes[entry];
         let Forward { pod, snat, direct, lookup } = forward;
         r.connection.pod = pod;
-        r.connection.snat = snat;
+        r.connection.snat = snat || lost_before;
         r.connection.opened = true;
         r.connection.tracked = !(own == Some(entry) && node.proxy.plane().translates_at_socket());
         if r.connection.tracked {
@@ -184,7 +232,7 @@ impl Cluster {
                 }
             })?;
         }
-        r.connection.back = match (snat, direct, source.balanced) {
+        r.connection.back = match (snat, direct, through_balancer) {
             (true, ..) => Back::ThroughEntry,
             (_, true, _) => Back::Direct,
             // Only the Node that translated can translate back: it must be on the replies' way.
