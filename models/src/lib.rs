@@ -8,6 +8,8 @@
 //! | [`network`] | vertices, links, routes |
 //! | [`dataplane`] | how a Node realises Services: one [`dataplane::Proxy`] a Node |
 //! | [`load_balancer`] | what stands in front of the cluster |
+//! | [`lb`] | the same with parameters and presets, which is to replace it |
+//! | [`maglev`] | Maglev tables, for load balancers and data planes |
 //! | [`workload`] | when requests arrive |
 //! | [`record`] | what is measured |
 

@@ -9,10 +9,11 @@
 
 use super::flow::fold;
 use super::health::Health;
+use super::sha256::sha256_half;
 use super::table::{Candidate, Load, Table};
 use super::{ClientAddress, FlowKey, HealthCheck, LoadBalancerSpec, Parameters, Probe};
 use crate::ids::{NodeId, PodId, ZoneId};
-use crate::maglev::{TableSize, mix64, murmur3_128};
+use crate::maglev::{TableSize, mix64};
 use crate::spec::SpecError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -352,7 +353,7 @@ impl LoadBalancer {
             Target::Node(id) => self.names.get(&id).cloned().unwrap_or_else(|| format!("node-{}", id.0)),
             Target::Pod(id) => format!("pod-{}", id.0),
         };
-        let rank = murmur3_128(format!("{name}#{}", self.address).as_bytes(), 0);
+        let rank = sha256_half(format!("{name}#{}", self.address).as_bytes());
         Member { zone, rank, stage, health: Health::new(self.check.is_none()), load: Load::default() }
     }
 

@@ -9,13 +9,14 @@
 //! | `parameters.rs`, `check.rs` | what a balancer does, as plain data; what makes no sense of it |
 //! | `balancer.rs` | one Service's balancer at work: targets come and go, health, choice |
 //! | `health.rs` | when answers in a row change a target's health |
-//! | `table.rs`, `flow.rs` | the algorithms, and what they may know of a connection |
+//! | `table.rs`, `flow.rs`, `sha256.rs` | the algorithms, what they may know of a connection, and how targets are ordered |
 
 mod balancer;
 mod check;
 mod flow;
 mod health;
 mod parameters;
+mod sha256;
 mod table;
 #[cfg(test)]
 mod tests;
