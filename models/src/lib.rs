@@ -10,6 +10,7 @@
 //! | [`load_balancer`] | what stands in front of the cluster |
 //! | [`dns`] | how clients find addresses by name |
 //! | [`explain`] | one request followed step by step |
+//! | [`maglev`] | Maglev tables, for load balancers and data planes |
 //! | [`workload`] | when requests arrive |
 //! | [`record`] | what is measured |
 

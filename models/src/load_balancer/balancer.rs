@@ -12,8 +12,9 @@ use super::health::Health;
 use super::table::{Candidate, Load, Table};
 use super::{ClientAddress, FlowKey, HealthCheck, LoadBalancerSpec, Parameters, Probe};
 use crate::ids::{NodeId, PodId, ZoneId};
-use crate::maglev::{TableSize, mix64, murmur3_128};
+use crate::maglev::{TableSize, mix64};
 use crate::spec::SpecError;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use svcsim_engine::random::{Dist, Stream};
@@ -352,7 +353,7 @@ impl LoadBalancer {
             Target::Node(id) => self.names.get(&id).cloned().unwrap_or_else(|| format!("node-{}", id.0)),
             Target::Pod(id) => format!("pod-{}", id.0),
         };
-        let rank = murmur3_128(format!("{name}#{}", self.address).as_bytes(), 0);
+        let rank = rank(&name, self.address);
         Member { zone, rank, stage, health: Health::new(self.check.is_none()), load: Load::default() }
     }
 
@@ -394,4 +395,12 @@ impl LoadBalancer {
         all.sort_unstable();
         all.into_iter().take(most as usize).map(|(_, (_, target))| target).collect()
     }
+}
+
+/// The order in which MetalLB's speakers lead an address: by SHA-256 of the Node's name and the address
+/// (`speaker/layer2_controller.go`); its first 16 bytes decide.
+fn rank(name: &str, address: IpAddr) -> (u64, u64) {
+    let digest = Sha256::digest(format!("{name}#{address}"));
+    let half = |bytes: &[u8]| bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b));
+    (half(&digest[..8]), half(&digest[8..16]))
 }

@@ -2,7 +2,7 @@
 //!
 //! | parameter | source |
 //! |---|---|
-//! | leader: first in the order of a hash of Node name and address | `speaker/layer2_controller.go`, which uses SHA-256; here it is MurmurHash3, so *which* Node leads differs from a real cluster |
+//! | leader: first in the order of SHA-256 of `node#address` | `speaker/layer2_controller.go`; with a cluster's own names and address the same Node leads |
 //! | Nodes with a Pod that serves only, under policy Local | `nodesWithEndpoint` there; terminating Pods that still serve count (`internal/k8s/epslices`) |
 //! | failover 1 s to 3 s | MetalLB, *Layer 2 mode*: "within a few seconds"; the numbers are an assumption |
 //! | a dead Node is noticed after 5 s | assumption from memberlist's `DefaultLANConfig`: a probe a second, suspected for 4 s |

@@ -149,7 +149,8 @@ pub enum Algorithm {
         /// Places of the table; a prime.
         table_size: u32,
     },
-    /// Always the first target in the order of a hash of its name and the Service's address, until another becomes the first.
+    /// Always the first target in the order of SHA-256 of its name and the Service's address (MetalLB,
+    /// `speaker/layer2_controller.go`), until another becomes the first.
     Leader {
         /// From that change until neighbours know of it; packets still go to the old leader.
         failover: DistSpec<SimDuration>,

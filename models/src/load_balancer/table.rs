@@ -13,7 +13,7 @@ const BUCKETS: usize = 1_024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) target: Target,
-    /// Two hashes of its name and the Service's address.
+    /// Half a SHA-256 of its name and the Service's address: its place in any order, and two hashes for Maglev.
     pub(super) rank: (u64, u64),
     pub(super) load: Load,
 }

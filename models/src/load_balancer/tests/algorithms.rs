@@ -176,6 +176,17 @@ fn without_anyone_nobody_leads_and_the_first_to_come_does_at_once() {
     assert_eq!(lb.choose(flows(1)[0], at(5)), Some(node(3)));
 }
 
+/// Computed with another SHA-256: `node-0` comes first for the first address, and so on.
+#[test]
+fn the_leader_is_the_one_metallb_elects() {
+    for (address, leader) in [("198.51.100.7", 0), ("198.51.100.8", 2), ("2001:db8::7", 3)] {
+        let facts = Facts { address: address.parse().unwrap(), ..facts(false) };
+        let mut lb = LoadBalancer::build(&spec(r#""metallbL2""#), &facts, draws(1)).unwrap();
+        lb.start((0..5).map(|i| (node(i), None, true)));
+        assert_eq!(lb.choose(flows(1)[0], at(0)), Some(node(leader)), "{address}");
+    }
+}
+
 #[test]
 fn addresses_have_different_leaders() {
     let leaders: std::collections::BTreeSet<_> = (0..60)
