@@ -2,6 +2,8 @@
 
 mod cli;
 mod collect;
+#[cfg(test)]
+mod conform;
 mod design;
 mod execute;
 mod input;

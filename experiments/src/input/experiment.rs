@@ -254,6 +254,7 @@ impl Loaded {
                     .map_err(|problem| refused(InputError::new(field, problem, "correct the factor's path")))?;
             }
         }
+        kubernetes::settle(&self.objects, &mut objects);
         // Where a change was asked for is only looked up for an error: designs may have many points.
         let experiment = Experiment::deserialize(&tree).or_else(|_| {
             let context = fields.iter().map(|(field, value)| format!("{field} = {}", tree::shown(value))).collect::<Vec<_>>().join(", ");
@@ -434,9 +435,11 @@ fn read_objects(
         }
         None => {}
     }
+    let before = objects.clone();
     for (change, field, value) in patches {
         patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
     }
+    kubernetes::settle(&before, &mut objects);
     Ok(objects)
 }
 
@@ -467,9 +470,13 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
     }
     let mut workloads = Vec::new();
     for facts in kubernetes.workloads {
-        let pod = experiment.pods.get(&facts.name).or_else(|| experiment.pods.get("default")).ok_or_else(|| {
-            let problem = format!("nothing says what the Pods of {} do with requests", facts.name);
-            SpecError::new("pods", problem, format!("add `pods.{}` or `pods.default` with a serviceTime and a concurrency", facts.name))
+        let pod = experiment.pods.get(&facts.spec.name).or_else(|| experiment.pods.get("default")).ok_or_else(|| {
+            let problem = format!("nothing says what the Pods of {} do with requests", facts.spec.name);
+            SpecError::new(
+                "pods",
+                problem,
+                format!("add `pods.{}` or `pods.default` with a serviceTime and a concurrency", facts.spec.name),
+            )
         })?;
         let pod = pod.clone();
         workloads.push(facts.into_spec(pod));

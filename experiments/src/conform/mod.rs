@@ -1,0 +1,3 @@
+//! What the model says of the conformance vectors' cases.
+
+pub mod service;
