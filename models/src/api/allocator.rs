@@ -52,7 +52,8 @@ fn band(size: u64, step: u64, most: u64) -> u64 {
     if size <= 16 { 0 } else { (size / step).clamp(16, most) }
 }
 
-/// What a random start is for: numbers of different kinds do not depend on each other.
+/// What a random start is for: numbers of different kinds do not depend on each other, nor on what is drawn in a run
+/// (`cluster::Purpose`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// `spec.clusterIP`.

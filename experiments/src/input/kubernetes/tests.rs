@@ -569,7 +569,7 @@ status:
     assert_eq!((n.cpu_millis, n.control_plane, n.excluded_from_load_balancers), (Some(3_920), true, true));
     assert_eq!(all.not_modelled.iter().map(|n| n.field.as_str()).collect::<Vec<_>>(), ["status.allocatable.memory"]);
     assert_eq!(specs(&text.replace("3920m", "4")).nodes[0].cpu_millis, Some(4_000));
-    assert_eq!(specs(&node("n")).nodes[0].cpu_millis, None);
+    assert_eq!(specs(&node("n1")).nodes[0].cpu_millis, None);
     assert!(invalid(&text.replace("3920m", "lots")).contains("nodes.n1.status.allocatable.cpu: `lots` is no quantity"));
     assert!(refused(&text.replace("3920m", "[4]")).contains("expected a quantity"));
     assert!(invalid(&text.replace("10.0.0.1", "ten")).contains("nodes.n1.status.addresses[2].address"));
