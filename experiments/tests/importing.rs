@@ -110,6 +110,12 @@ fn one_field_turns_a_service_into_another() {
         desk.succeeds(&["run", "a/experiment.yaml", "--quiet", "--out", "b"]);
         assert_eq!(desk.text("a/runs.csv"), desk.text("b/runs.csv"));
     }
+    // `--set` comes after the file's patches, not with them.
+    let nodes = "  nodes: {zones: [zone-a], perZone: 2}\n";
+    let patched = format!("  patches: {{services.shop.spec.externalTrafficPolicy: Local}}\n{nodes}");
+    let desk = Desk::with(SMALL.replace(nodes, &patched).replace("{port: 80, nodePort: 30080}", "{port: 80}"));
+    let sets = ["services.shop.spec.type=ClusterIP", "traffic.users.from=cluster", "traffic.users.via=ClusterIP"];
+    desk.succeeds(&[&["run", "small.yaml", "--quiet"], &sets.map(|set| ["--set", set]).concat()[..]].concat());
 }
 
 /// A walk of its own over the manifests: each leaf is in the objects of the resolved experiment with its value, or it stands

@@ -219,12 +219,13 @@ impl Loaded {
             let place = format!("kubernetes.patches.{field}");
             (Change::by_file(field, place.clone(), place, None), field.clone(), value.clone())
         });
-        let patches: Vec<_> = patches.chain(object_sets).collect();
-        for (change, ..) in &patches {
+        // Two updates, one after the other: what `--set` does not name it takes as the file left it.
+        let updates = [patches.collect(), object_sets];
+        for (change, ..) in updates.iter().flatten() {
             reader.changed(change.clone());
         }
         let placed = |errors: Vec<InputError>| errors.into_iter().map(|e| reader.place(e)).collect::<Vec<_>>();
-        let objects = read_objects(&experiment.kubernetes, &patches, &dir, &reader, &mut files).map_err(placed)?;
+        let objects = read_objects(&experiment.kubernetes, &updates, &dir, &reader, &mut files).map_err(placed)?;
         let specs = kubernetes::to_specs(&objects).map_err(placed)?;
         warnings.extend(specs.warnings.iter().cloned());
         let mut not_modelled = experiment.metadata.not_modelled.clone();
@@ -402,10 +403,10 @@ fn resolve_files(
     })
 }
 
-/// Reads all objects of the experiment and applies its patches and `sets`.
+/// Reads all objects of the experiment and applies `updates` to them, each settled before the next.
 fn read_objects(
     section: &KubernetesSection,
-    patches: &[(Change, String, Value)],
+    updates: &[Vec<(Change, String, Value)>],
     dir: &Path,
     reader: &Reader,
     files: &mut Files,
@@ -435,11 +436,13 @@ fn read_objects(
         }
         None => {}
     }
-    let before = objects.clone();
-    for (change, field, value) in patches {
-        patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
+    for update in updates.iter().filter(|update| !update.is_empty()) {
+        let before = objects.clone();
+        for (change, field, value) in update {
+            patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
+        }
+        kubernetes::settle(&before, &mut objects);
     }
-    kubernetes::settle(&before, &mut objects);
     Ok(objects)
 }
 
