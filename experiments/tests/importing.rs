@@ -1,6 +1,6 @@
 //! Manifests become an experiment that runs unedited, and no field of theirs is dropped without a word.
 
-use crate::desk::{Desk, Said, shipped};
+use crate::desk::{Desk, SMALL, Said, shipped};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -87,6 +87,35 @@ fn manifests_without_anything_to_call_are_refused() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("nothing to send requests to"), "{}", said.err);
     assert!(!desk.path("imported.yaml").exists());
+}
+
+/// Types and policies are factors of one field each, although a NodePort Service must not say what a LoadBalancer must; and
+/// the numbers that the API server would have given out are the same when what was resolved runs again.
+#[test]
+fn one_field_turns_a_service_into_another() {
+    let factor = "    - path: pods.web.concurrency\n      levels: [1, 2]\n";
+    let types = "    - name: entry
+      levels:
+        ClusterIP: {services.shop.spec.type: ClusterIP, traffic.users.from: cluster, traffic.users.via: ClusterIP}
+        NodePort: {services.shop.spec.type: NodePort}
+        NodePort, Local: {services.shop.spec.type: NodePort, services.shop.spec.externalTrafficPolicy: Local}
+        LoadBalancer: {services.shop.spec.type: LoadBalancer, traffic.users.via: LoadBalancer}
+        sticky: {services.shop.spec.sessionAffinity: ClientIP}
+        near: {services.shop.spec.trafficDistribution: PreferSameZone}
+";
+    let balanced = "type: LoadBalancer\n        externalTrafficPolicy: Local\n        healthCheckNodePort: 30081\n        allocateLoadBalancerNodePorts: true";
+    for service_type in ["type: NodePort", balanced] {
+        let desk = Desk::with(SMALL.replacen("type: NodePort", service_type, 1).replace(factor, types));
+        desk.succeeds(&["run", "small.yaml", "--quiet", "--out", "a"]);
+        desk.succeeds(&["run", "a/experiment.yaml", "--quiet", "--out", "b"]);
+        assert_eq!(desk.text("a/runs.csv"), desk.text("b/runs.csv"));
+    }
+    // `--set` comes after the file's patches, not with them.
+    let nodes = "  nodes: {zones: [zone-a], perZone: 2}\n";
+    let patched = format!("  patches: {{services.shop.spec.externalTrafficPolicy: Local}}\n{nodes}");
+    let desk = Desk::with(SMALL.replace(nodes, &patched).replace("{port: 80, nodePort: 30080}", "{port: 80}"));
+    let sets = ["services.shop.spec.type=ClusterIP", "traffic.users.from=cluster", "traffic.users.via=ClusterIP"];
+    desk.succeeds(&[&["run", "small.yaml", "--quiet"], &sets.map(|set| ["--set", set]).concat()[..]].concat());
 }
 
 /// A walk of its own over the manifests: each leaf is in the objects of the resolved experiment with its value, or it stands

@@ -4,6 +4,7 @@
 //! answers what the model says in the shape of `expect`. Nothing depends on a case's id or values.
 
 mod dataplane;
+mod service;
 
 use crate::input::error::{InputError, Span};
 use serde_json::{Map, Value};
@@ -17,6 +18,10 @@ type Says = fn(fixtures: &Value, input: &Value) -> Result<Value, String>;
 
 /// Every group of cases.
 const GROUPS: &[(&str, Says)] = &[
+    ("service_validation", service::service_validation),
+    ("nodeport_band", service::nodeport_band),
+    ("clusterip_band", service::clusterip_band),
+    ("hints_annotation", service::hints_annotation),
     ("categorize_endpoints", dataplane::categorize_endpoints),
     ("packet_flow", dataplane::packet_flow),
     ("conntrack_cleanup", dataplane::conntrack_cleanup),

@@ -221,12 +221,13 @@ impl Loaded {
             let place = format!("kubernetes.patches.{field}");
             (Change::by_file(field, place.clone(), place, None), field.clone(), value.clone())
         });
-        let patches: Vec<_> = patches.chain(object_sets).collect();
-        for (change, ..) in &patches {
+        // Two updates, one after the other: what `--set` does not name it takes as the file left it.
+        let updates = [patches.collect(), object_sets];
+        for (change, ..) in updates.iter().flatten() {
             reader.changed(change.clone());
         }
         let placed = |errors: Vec<InputError>| errors.into_iter().map(|e| reader.place(e)).collect::<Vec<_>>();
-        let objects = read_objects(&experiment.kubernetes, &patches, &dir, &reader, &mut files).map_err(placed)?;
+        let objects = read_objects(&experiment.kubernetes, &updates, &dir, &reader, &mut files).map_err(placed)?;
         let specs = kubernetes::to_specs(&objects).map_err(placed)?;
         warnings.extend(specs.warnings.iter().cloned());
         let mut not_modelled = experiment.metadata.not_modelled.clone();
@@ -256,6 +257,7 @@ impl Loaded {
                     .map_err(|problem| refused(InputError::new(field, problem, "correct the factor's path")))?;
             }
         }
+        kubernetes::settle(&self.objects, &mut objects);
         // Where a change was asked for is only looked up for an error: designs may have many points.
         let experiment = Experiment::deserialize(&tree).or_else(|_| {
             let context = fields.iter().map(|(field, value)| format!("{field} = {}", tree::shown(value))).collect::<Vec<_>>().join(", ");
@@ -403,10 +405,10 @@ fn resolve_files(
     })
 }
 
-/// Reads all objects of the experiment and applies its patches and `sets`.
+/// Reads all objects of the experiment and applies `updates` to them, each settled before the next.
 fn read_objects(
     section: &KubernetesSection,
-    patches: &[(Change, String, Value)],
+    updates: &[Vec<(Change, String, Value)>],
     dir: &Path,
     reader: &Reader,
     files: &mut Files,
@@ -436,8 +438,12 @@ fn read_objects(
         }
         None => {}
     }
-    for (change, field, value) in patches {
-        patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
+    for update in updates.iter().filter(|update| !update.is_empty()) {
+        let before = objects.clone();
+        for (change, field, value) in update {
+            patch(&mut objects, field, value.clone()).map_err(|e| one(reader.refused(e, change)))?;
+        }
+        kubernetes::settle(&before, &mut objects);
     }
     Ok(objects)
 }
@@ -469,9 +475,13 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
     }
     let mut workloads = Vec::new();
     for facts in kubernetes.workloads {
-        let pod = experiment.pods.get(&facts.name).or_else(|| experiment.pods.get("default")).ok_or_else(|| {
-            let problem = format!("nothing says what the Pods of {} do with requests", facts.name);
-            SpecError::new("pods", problem, format!("add `pods.{}` or `pods.default` with a serviceTime and a concurrency", facts.name))
+        let pod = experiment.pods.get(&facts.spec.name).or_else(|| experiment.pods.get("default")).ok_or_else(|| {
+            let problem = format!("nothing says what the Pods of {} do with requests", facts.spec.name);
+            SpecError::new(
+                "pods",
+                problem,
+                format!("add `pods.{}` or `pods.default` with a serviceTime and a concurrency", facts.spec.name),
+            )
         })?;
         let pod = pod.clone();
         workloads.push(facts.into_spec(pod));

@@ -84,10 +84,11 @@ fn experiment_name(paths: &[PathBuf]) -> String {
 /// that no workload's environment names.
 fn entry(specs: &KubernetesSpecs) -> Option<(&ServiceSpec, &WorkloadFacts)> {
     let backend = |s: &ServiceSpec| {
-        let selects = |w: &&WorkloadFacts| !s.selector.is_empty() && s.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v));
+        let selects = |w: &&WorkloadFacts| !s.selector.is_empty() && s.selector.iter().all(|(k, v)| w.spec.labels.get(k) == Some(v));
         specs.workloads.iter().find(selects)
     };
-    let served: Vec<(&ServiceSpec, &WorkloadFacts)> = specs.services.iter().filter_map(|s| Some((s, backend(s)?))).collect();
+    let served: Vec<(&ServiceSpec, &WorkloadFacts)> =
+        specs.services.iter().filter(|s| s.cluster_ip.is_some()).filter_map(|s| Some((s, backend(s)?))).collect();
     let of_type = |t: ServiceType| served.iter().find(|(s, _)| s.service_type == t).copied();
     let named = |s: &ServiceSpec| {
         let names = |value: &str| value.split([':', '/', '.']).any(|part| part == s.name);
@@ -104,7 +105,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
         let problem = "no Service selects the Pods of any workload: there is nothing to send requests to";
         return Err(InputError::new("", problem, "give the manifests of Deployments together with those of their Services").into());
     };
-    let replicas = workload.replicas.max(1);
+    let replicas = workload.spec.replicas.max(1);
     let rate = (LOAD * f64::from(replicas * CONCURRENCY) * 1e3 / f64::from(SERVICE_TIME_MS)).round();
     let startup = workload.startup.ready_after + SimDuration::from_secs(START_S);
     let has_nodes = !specs.nodes.is_empty();
@@ -120,9 +121,9 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
         ),
         format!(
             "Pods of {} take {startup} from creation to Ready: its readiness probe's delay and {START_S} s to pull and start.",
-            workload.name
+            workload.spec.name
         ),
-        format!("Pods of {} crash, and are terminated, once in five minutes each on average.", workload.name),
+        format!("Pods of {} crash, and are terminated, once in five minutes each on average.", workload.spec.name),
         "Link delays are typical of one cloud region: about 0.1 ms within a zone, 0.5 ms between zones; clients outside are in the same region."
             .to_owned(),
         "Calls from one Service to another are not simulated: they are part of the service time.".to_owned(),
@@ -167,7 +168,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
          churn:\n  # ASSUMED: leave it out for Pods that never change.\n  {workload}: {{crashEvery: {{exponential: {{mean: 5min}}}}, terminateEvery: {{exponential: {{mean: 5min}}}}}}\n\
          run: {{duration: 65s, warmUp: 5s}}\n\
          design:\n  seed: 1\n  replications: 10\n",
-        workload = quote(&workload.name),
+        workload = quote(&workload.spec.name),
         to = quote(&service.name),
         from = if service.service_type == ServiceType::ClusterIP { "cluster" } else { "{site: region}" },
         via = service.service_type,

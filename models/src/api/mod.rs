@@ -1,5 +1,6 @@
 //! Kubernetes nouns as the data plane sees them.
 
+pub mod allocator;
 pub mod endpoint;
 pub mod endpoint_set;
 pub mod pod;

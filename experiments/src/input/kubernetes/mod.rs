@@ -1,7 +1,8 @@
 //! Kubernetes manifests: what they say to svcsim, and what they say that svcsim does not model.
 //!
 //! [`read`] turns a file into [`Object`]s, [`to_specs`] objects into the plain facts that models take; [`set`] changes one
-//! field, [`to_yaml_values`] writes back what was understood, so that an experiment can stand by itself.
+//! field, [`settle`] does to changed objects what the API server does, and [`to_yaml_values`] writes back what was understood, so
+//! that an experiment can stand by itself. Numbers that the API server gives out are not written: they follow from names.
 //!
 //! # Why own types
 //!
@@ -9,7 +10,7 @@
 //! under the names they have in Kubernetes. A crate with the whole API (`k8s-openapi`) costs over a minute of building, and it
 //! cannot answer the question that users of a simulator have: which of the fields in my manifest does it *not* model? A subset
 //! read through `serde_ignored` gives exactly that list ([`NotModelled`]). Fields whose default is what svcsim models
-//! (`sessionAffinity: None`) are read as well, and listed where they differ. The price is a list of the names that Kubernetes
+//! (`protocol: TCP`) are read as well, and listed where they differ. The price is a list of the names that Kubernetes
 //! knows and svcsim does not read, in `schema.rs`: it tells a field that is not modelled from a typing error.
 //!
 //! # Scalars mean what they mean to kubectl
@@ -20,18 +21,20 @@
 //! instead, or by YAML 1.2, would accept files that a cluster refuses and would match labels that a cluster does not match.
 //! Keys given twice are refused, as by kubectl's strict validation.
 
+pub(crate) mod api_server;
 mod patch;
 mod pods;
+mod quantity;
 mod read;
 mod report;
 mod schema;
-mod services;
+pub(crate) mod services;
 mod specs;
 #[cfg(test)]
 mod tests;
-mod types;
+pub(crate) mod types;
 
-pub use patch::{set, to_yaml_values};
+pub use patch::{set, settle, to_yaml_values};
 pub(in crate::input) use read::parse;
 pub use read::{LARGEST_INPUT, from_value, read};
 pub use report::{KeptOut, NotModelled, by_field};

@@ -1,5 +1,6 @@
 //! Changing one field of one object, and writing objects back.
 
+use super::api_server::update::drop_type_dependent_fields;
 use super::read::{Part, keys_of, kind_of, path_of, typed};
 use super::report::not_default;
 use super::schema::{self, Unread};
@@ -45,6 +46,18 @@ pub fn set(objects: &mut [Object], path: &str, value: Value) -> Result<(), SpecE
     Ok(())
 }
 
+/// Ends a change: does to each changed Service what the API server does on an update, such as taking the node ports away from
+/// one that has become a ClusterIP Service. `before` is what the objects were before the change, in the same order.
+pub fn settle(before: &[Object], objects: &mut [Object]) {
+    for (old, new) in before.iter().zip(objects) {
+        if let (Body::Service(old), Body::Service(new)) = (&old.body, &mut new.body)
+            && old != new
+        {
+            drop_type_dependent_fields(old, new);
+        }
+    }
+}
+
 /// The modelled subset of each modelled object, as a Kubernetes object: read back, it gives equal specs.
 #[must_use]
 pub fn to_yaml_values(objects: &[Object]) -> Vec<Value> {
@@ -81,7 +94,7 @@ fn parse(kind: &str, path: &str) -> Option<Vec<Part>> {
         } else {
             rest = rest.strip_prefix('.').unwrap_or(rest);
             let labels = match keys_of(&parts).as_slice() {
-                [.., "labels" | "matchLabels" | "nodeSelector"] => true,
+                [.., "labels" | "annotations" | "matchLabels" | "nodeSelector"] => true,
                 ["spec", "selector"] => kind == "Service",
                 _ => false,
             };

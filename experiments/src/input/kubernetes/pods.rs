@@ -162,18 +162,18 @@ impl<'a> Placing<'a> {
     pub(super) fn place(&self, import: &mut Import<'a>, of: usize, found: &mut Found<'a>) {
         let Some(pods) = self.of_objects.get(&of) else { return };
         let placed = nodes_of(import, pods.iter().copied());
-        if found.facts.daemon {
+        if found.facts.spec.daemon {
             return;
         }
-        let replicas = found.facts.replicas as usize;
+        let replicas = found.facts.spec.replicas as usize;
         if pods.len() > replicas {
             let problem = format!("{} Pods run, but only {replicas} are asked for", pods.len());
             let why = "the simulation starts with as many as are asked for, first those whose names come first";
             import.warnings.push(found.object.warning("spec.replicas", problem, why));
         }
         if !placed.is_empty() {
-            found.facts.placed_on = placed;
-            found.facts.placed_on.truncate(replicas);
+            found.facts.spec.placed_on = placed;
+            found.facts.spec.placed_on.truncate(replicas);
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Placing<'a> {
     pub(super) fn pod(&mut self, import: &mut Import<'a>, index: usize, object: &'a Object, pod: &'a Pod) -> Option<Found<'a>> {
         if self.bare.contains(&index) {
             let mut found = import.workload(object, "", &pod.metadata.labels, &pod.spec);
-            found.facts.placed_on = nodes_of(import, [(object, pod)].into_iter());
+            found.facts.spec.placed_on = nodes_of(import, [(object, pod)].into_iter());
             return Some(found);
         }
         let key = self.first.remove(&index)?;
@@ -191,11 +191,11 @@ impl<'a> Placing<'a> {
         labels.remove("pod-template-hash");
         let mut found = import.workload(object, "", &labels, &pod.spec);
         let (_, kind, name) = key;
-        found.facts.name = name.to_owned();
-        found.facts.field = format!("pods.{name}");
-        found.facts.replicas = pods.len() as u32;
-        found.facts.placed_on = nodes_of(import, pods.iter().copied());
-        if let Some(other) = import.workloads.iter().find(|w| w.facts.name == name) {
+        found.facts.spec.name = name.to_owned();
+        found.facts.spec.field = format!("pods.{name}");
+        found.facts.spec.replicas = pods.len() as u32;
+        found.facts.spec.placed_on = nodes_of(import, pods.iter().copied());
+        if let Some(other) = import.workloads.iter().find(|w| w.facts.spec.name == name) {
             let problem = format!("the Pods of {kind}/{name} form a workload named {name}, and so does {}", other.object.title());
             import.errors.push(object.error(
                 "metadata.ownerReferences",

@@ -146,14 +146,18 @@ pub(super) fn not_default(object: &Object) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let Body::Service(service) = &object.body else { return found };
     let spec = &service.spec;
-    if let Some(affinity) = spec.session_affinity.as_deref().filter(|a| !matches!(*a, "" | "None")) {
-        found.push(("spec.sessionAffinity".to_owned(), affinity.to_owned()));
+    let mut list = |name: &str, value: String| found.push((format!("spec.{name}"), value));
+    if spec.cluster_ips.len() > 1 {
+        list("clusterIPs", shorten(&spec.cluster_ips.as_slice().into()));
     }
-    if spec.publish_not_ready_addresses == Some(true) {
-        found.push(("spec.publishNotReadyAddresses".to_owned(), "true".to_owned()));
+    if spec.ip_families.len() > 1 {
+        list("ipFamilies", shorten(&spec.ip_families.as_slice().into()));
     }
-    if !spec.external_ips.is_empty() {
-        found.push(("spec.externalIPs".to_owned(), shorten(&spec.external_ips.as_slice().into())));
+    if let Some(policy) = spec.ip_family_policy.as_ref().filter(|p| *p != "SingleStack") {
+        list("ipFamilyPolicy", policy.clone());
+    }
+    if let Some(class) = &spec.load_balancer_class {
+        list("loadBalancerClass", class.clone());
     }
     let other = |p: &Option<String>| p.clone().filter(|p| !matches!(p.as_str(), "" | "TCP"));
     let protocols = spec.ports.iter().enumerate().filter_map(|(i, p)| Some((format!("spec.ports[{i}].protocol"), other(&p.protocol)?)));

@@ -76,14 +76,25 @@ fn find(kind: &str, parent: &[&str]) -> Option<&'static Struct> {
 
 static METADATA: Struct = Struct {
     modelled: names_of::<types::Metadata>,
-    known: "generateName selfLink uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds annotations \
+    known: "generateName selfLink uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds \
             finalizers managedFields clusterName",
     inner: &[("ownerReferences", &OWNER_REFERENCE)],
 };
 static OWNER_REFERENCE: Struct =
     Struct { modelled: names_of::<types::OwnerReference>, known: "apiVersion uid blockOwnerDeletion", inner: &[] };
-static NODE: Struct =
-    Struct { modelled: names_of::<types::Node>, known: "status", inner: &[("metadata", &METADATA), ("spec", &NODE_SPEC)] };
+static NODE: Struct = Struct {
+    modelled: names_of::<types::Node>,
+    known: "",
+    inner: &[("metadata", &METADATA), ("spec", &NODE_SPEC), ("status", &NODE_STATUS)],
+};
+/// What is in `allocatable` has any name: it is not looked into.
+static NODE_STATUS: Struct = Struct {
+    modelled: names_of::<types::NodeStatus>,
+    known: "capacity phase conditions daemonEndpoints nodeInfo images volumesInUse volumesAttached config runtimeHandlers \
+            features declaredFeatures",
+    inner: &[("addresses", &NODE_ADDRESS)],
+};
+static NODE_ADDRESS: Struct = Struct { modelled: names_of::<types::NodeAddress>, known: "", inner: &[] };
 static NODE_SPEC: Struct =
     Struct { modelled: names_of::<types::NodeSpec>, known: "podCIDR podCIDRs providerID taints configSource externalID", inner: &[] };
 static POD: Struct =
@@ -159,14 +170,24 @@ static DAEMON_SET_SPEC: Struct = Struct {
     known: "updateStrategy minReadySeconds revisionHistoryLimit templateGeneration",
     inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
 };
-static SERVICE: Struct =
-    Struct { modelled: names_of::<types::Service>, known: "status", inner: &[("metadata", &METADATA), ("spec", &SERVICE_SPEC)] };
+static SERVICE: Struct = Struct {
+    modelled: names_of::<types::Service>,
+    known: "",
+    inner: &[("metadata", &METADATA), ("spec", &SERVICE_SPEC), ("status", &SERVICE_STATUS)],
+};
 static SERVICE_SPEC: Struct = Struct {
     modelled: names_of::<types::ServiceSpec>,
-    known: "clusterIPs externalName healthCheckNodePort ipFamilies ipFamilyPolicy loadBalancerIP loadBalancerSourceRanges \
-            loadBalancerClass allocateLoadBalancerNodePorts sessionAffinityConfig trafficDistribution topologyKeys ipFamily",
-    inner: &[("ports", &SERVICE_PORT)],
+    known: "topologyKeys ipFamily",
+    inner: &[("ports", &SERVICE_PORT), ("sessionAffinityConfig", &SESSION_AFFINITY_CONFIG)],
 };
+static SESSION_AFFINITY_CONFIG: Struct =
+    Struct { modelled: names_of::<types::SessionAffinityConfig>, known: "", inner: &[("clientIP", &CLIENT_IP_CONFIG)] };
+static CLIENT_IP_CONFIG: Struct = Struct { modelled: names_of::<types::ClientIpConfig>, known: "", inner: &[] };
+static SERVICE_STATUS: Struct =
+    Struct { modelled: names_of::<types::ServiceStatus>, known: "conditions", inner: &[("loadBalancer", &LOAD_BALANCER_STATUS)] };
+static LOAD_BALANCER_STATUS: Struct =
+    Struct { modelled: names_of::<types::LoadBalancerStatus>, known: "", inner: &[("ingress", &LOAD_BALANCER_INGRESS)] };
+static LOAD_BALANCER_INGRESS: Struct = Struct { modelled: names_of::<types::LoadBalancerIngress>, known: "ports", inner: &[] };
 static SERVICE_PORT: Struct = Struct { modelled: names_of::<types::ServicePort>, known: "appProtocol", inner: &[] };
 
 /// The field names of a type that derives `Deserialize`.
@@ -211,7 +232,7 @@ mod tests {
     fn typing_errors_and_real_fields() {
         assert_eq!(judge("Service", &["spec"], "externalTrafficPolcy"), Unread::Typo("externalTrafficPolicy"));
         assert_eq!(judge("Service", &["spec"], "external_traffic_policy"), Unread::Typo("externalTrafficPolicy"));
-        assert_eq!(judge("Service", &["spec"], "clusterIPs"), Unread::Known);
+        assert_eq!(judge("Service", &["spec"], "topologyKeys"), Unread::Known);
         assert_eq!(judge("Service", &["spec"], "replicas"), Unread::Unknown);
         assert_eq!(judge("Deployment", &["spec"], "replica"), Unread::Typo("replicas"));
         assert_eq!(judge("Deployment", &["spec", "template", "spec", "containers"], "envFrom"), Unread::Known);

@@ -1,256 +1,190 @@
-//! Services: what the API server checks when they are created, and which of them traffic can be sent to.
+//! Services: what the API server makes of them, and then the facts that traffic depends on.
 
-use super::schema;
-use super::specs::{Import, same_namespace};
-use super::types::{IntOrString, Service, ServicePort};
+use super::api_server::addresses::{parse_cidr, parse_ip};
+use super::api_server::validation::{self, source_ranges};
+use super::api_server::{AFFINITY_SECONDS, allocation, defaults};
+use super::specs::{Found, Import, same_namespace, seconds};
+use super::types::{Annotations, IntOrString, Service, ServicePort};
 use super::{Body, KeptOut, Object};
-use std::collections::{BTreeMap, BTreeSet};
-use svcsim_models::spec::{ServicePortSpec, ServiceSpec, ServiceType, TrafficPolicy};
-
-/// Node ports that Kubernetes gives out, unless told otherwise.
-const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
-/// The kubelet's port, which no load balancer may expose.
-const KUBELET: i64 = 10_250;
+use std::collections::BTreeSet;
+use svcsim_models::spec::{IpMode, Protocol, ServicePortSpec, ServiceSpec, ServiceType, TargetPort, TrafficDistribution, TrafficPolicy};
 
 /// Reads all Services, after the workloads.
 pub(super) fn read(import: &mut Import<'_>) -> Vec<ServiceSpec> {
-    let mut node_ports: BTreeMap<(String, i64), &Object> = BTreeMap::new();
-    let mut services = Vec::new();
-    for object in import.objects {
-        let Body::Service(service) = &object.body else { continue };
-        let Some(service_type) = service_type(import, object, service) else { continue };
-        if let Some(reason) = kept_out(service) {
-            import.kept_out.push(KeptOut::new(object, reason));
+    let all: Vec<(&Object, &Service)> =
+        import.objects.iter().filter_map(|o| if let Body::Service(s) = &o.body { Some((o, s)) } else { None }).collect();
+    let mut services: Vec<Service> = all.iter().map(|(_, service)| (*service).clone()).collect();
+    services.iter_mut().for_each(defaults::set_defaults);
+    let mut refused = allocation::allocate(&mut services);
+    let mut specs = Vec::new();
+    for (i, (service, (object, _))) in services.iter().zip(&all).enumerate() {
+        let (mine, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(of, _)| *of == i);
+        refused = others;
+        let mut violations: Vec<_> = mine.into_iter().map(|(_, violation)| violation).collect();
+        // What was not granted for want of a sound number need not be said twice.
+        let paths: BTreeSet<String> = violations.iter().map(|v| v.path.clone()).collect();
+        violations.extend(validation::validate(service).into_iter().filter(|v| !paths.contains(&v.path)));
+        import.errors.extend(violations.into_iter().map(|v| object.error(&v.path, v.problem, v.fix)));
+        if service.spec.selector.is_empty() && service.type_name() != "ExternalName" {
+            import.kept_out.push(KeptOut::new(object, "not modelled: Service without selector; its endpoints come from elsewhere"));
             continue;
         }
-        let checker = Checker { object, service, service_type };
-        let ports = checker.ports(import);
-        checker.node_ports(import, &mut node_ports);
-        let policy = |import: &mut Import<'_>, name: &str, value: &Option<String>| checker.policy(import, name, value);
-        let internal_traffic_policy = policy(import, "internalTrafficPolicy", &service.spec.internal_traffic_policy);
-        let external_traffic_policy = checker.external_policy(import);
-        checker.backends(import);
-        services.push(ServiceSpec {
-            name: object.name.clone(),
-            field: object.field(),
-            service_type,
-            selector: service.spec.selector.clone(),
-            ports,
-            external_traffic_policy,
-            internal_traffic_policy,
-            ..ServiceSpec::default()
-        });
-    }
-    services
-}
-
-/// The type, or ClusterIP for one that is kept out; none for one that does not exist.
-fn service_type(import: &mut Import<'_>, object: &Object, service: &Service) -> Option<ServiceType> {
-    let found = service.spec.r#type.as_deref().unwrap_or_default();
-    let found = match found {
-        "" | "ClusterIP" | "ExternalName" => ServiceType::ClusterIP,
-        "NodePort" => ServiceType::NodePort,
-        "LoadBalancer" => ServiceType::LoadBalancer,
-        other => {
-            let types = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
-            import.errors.push(unknown_word(object, "spec.type", other, &types));
-            return None;
+        check_addresses(import, object, service);
+        if !service.spec.selector.is_empty() {
+            check_backends(import, object, service);
         }
-    };
-    if service.spec.cluster_ip.as_deref() == Some("None") && found != ServiceType::ClusterIP {
-        let problem = format!("a headless Service of type {found}; expected an address, or type ClusterIP");
-        import.errors.push(object.error("spec.clusterIP", problem, "leave `clusterIP` out"));
-        return None;
+        specs.push(spec(object, service));
     }
-    Some(found)
+    specs
 }
 
-fn unknown_word(object: &Object, path: &str, found: &str, words: &[&str]) -> crate::input::error::InputError {
-    let fix = match schema::nearest(found, words.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write one of {}", words.join(", ")),
-    };
-    object.error(path, format!("`{found}` is unknown; expected one of {}", words.join(", ")), fix)
-}
-
-/// Why no traffic can be sent to a Service.
-fn kept_out(service: &Service) -> Option<&'static str> {
+/// A sound Service as plain facts; of one that is not sound, something: it is refused anyway.
+fn spec(object: &Object, service: &Service) -> ServiceSpec {
     let spec = &service.spec;
-    if spec.r#type.as_deref() == Some("ExternalName") {
-        return Some("not modelled: ExternalName Service; it is an alias in DNS, with no endpoints in the cluster");
+    let local = |policy: &Option<String>| if policy.as_deref() == Some("Local") { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
+    let timeout = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref()).and_then(|c| c.timeout_seconds);
+    let (load_balancer_ips, ip_mode) = load_balancer_ips(service);
+    ServiceSpec {
+        name: object.name.clone(),
+        namespace: object.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        field: object.field(),
+        service_type: match service.type_name() {
+            "NodePort" => ServiceType::NodePort,
+            "LoadBalancer" => ServiceType::LoadBalancer,
+            "ExternalName" => ServiceType::ExternalName,
+            _ => ServiceType::ClusterIP,
+        },
+        selector: spec.selector.clone(),
+        ports: spec.ports.iter().map(port).collect(),
+        cluster_ip: spec.cluster_ip.as_deref().and_then(parse_ip),
+        external_ips: spec.external_ips.iter().filter_map(|ip| parse_ip(ip)).collect(),
+        load_balancer_ips,
+        ip_mode,
+        load_balancer_source_ranges: source_ranges(service).0.into_iter().filter_map(parse_cidr).collect(),
+        health_check_node_port: spec.health_check_node_port.and_then(port_number),
+        external_traffic_policy: local(&spec.external_traffic_policy),
+        internal_traffic_policy: local(&spec.internal_traffic_policy),
+        session_affinity: (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| seconds(timeout.unwrap_or(AFFINITY_SECONDS))),
+        traffic_distribution: match spec.traffic_distribution.as_deref() {
+            Some("PreferSameZone" | "PreferClose") => Some(TrafficDistribution::PreferSameZone),
+            Some("PreferSameNode") => Some(TrafficDistribution::PreferSameNode),
+            _ => None,
+        },
+        topology_mode_auto: topology_mode_auto(&service.metadata.annotations),
+        publish_not_ready_addresses: spec.publish_not_ready_addresses == Some(true),
+        external_name: spec.external_name.clone().unwrap_or_default(),
     }
-    if spec.cluster_ip.as_deref() == Some("None") {
-        return Some("not modelled: headless Service; no traffic can be sent to it");
-    }
-    if spec.selector.is_empty() {
-        return Some("not modelled: Service without selector; its endpoints come from elsewhere");
-    }
-    None
 }
 
-struct Checker<'a> {
-    object: &'a Object,
-    service: &'a Service,
-    service_type: ServiceType,
+fn port(port: &ServicePort) -> ServicePortSpec {
+    let number = port_number(port.port).unwrap_or(1);
+    ServicePortSpec {
+        name: port.name.clone().unwrap_or_default(),
+        protocol: protocol(port.protocol.as_deref()),
+        port: number,
+        target_port: match &port.target_port {
+            Some(IntOrString::String(name)) => TargetPort::Name(name.clone()),
+            Some(IntOrString::Int(n)) => TargetPort::Number(port_number(*n).unwrap_or(number)),
+            None => TargetPort::Number(number),
+        },
+        node_port: port.node_port.and_then(port_number),
+    }
 }
 
-impl<'a> Checker<'a> {
-    /// All ports, checked one by one and against each other.
-    fn ports(&self, import: &mut Import<'_>) -> Vec<ServicePortSpec> {
-        let ports = &self.service.spec.ports;
-        let mut error = |path: &str, problem: String, fix: &str| import.errors.push(self.object.error(path, problem, fix));
-        if ports.is_empty() {
-            error("spec.ports", "a Service without ports; expected at least one".to_owned(), "add `ports: [{port: 80}]`");
+/// A protocol by its name; TCP if absent, as everywhere in Kubernetes.
+pub(super) fn protocol(name: Option<&str>) -> Protocol {
+    match name {
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    }
+}
+
+/// A port's number; none for 0 and what is no port.
+pub(super) fn port_number(number: i64) -> Option<u16> {
+    u16::try_from(number).ok().filter(|n| *n > 0)
+}
+
+/// The annotation that asks for topology-aware hints: only these spellings count, and of the two names the older one decides
+/// where both are present (`k8s.io/endpointslice/util/utils.go`, `hintsEnabled`).
+pub(crate) fn topology_mode_auto(annotations: &Annotations) -> bool {
+    let mode = annotations.topology_aware_hints.as_ref().or(annotations.topology_mode.as_ref());
+    mode.is_some_and(|mode| matches!(mode.as_str(), "Auto" | "auto"))
+}
+
+/// The addresses that Nodes translate; if there are none, those that they leave alone (`pkg/proxy/serviceport.go`).
+fn load_balancer_ips(service: &Service) -> (Vec<std::net::IpAddr>, IpMode) {
+    if service.type_name() != "LoadBalancer" {
+        return (Vec::new(), IpMode::Vip);
+    }
+    let ingress = || service.status.load_balancer.iter().flat_map(|s| &s.ingress);
+    let ips = |proxy: bool| -> Vec<_> {
+        let fits = ingress().filter(|i| (i.ip_mode.as_deref() == Some("Proxy")) == proxy);
+        fits.filter_map(|i| parse_ip(i.ip.as_deref()?)).collect()
+    };
+    let translated = ips(false);
+    if translated.is_empty() { (ips(true), IpMode::Proxy) } else { (translated, IpMode::Vip) }
+}
+
+/// Addresses that no creation checks, as they are the status of a running cluster.
+fn check_addresses(import: &mut Import<'_>, object: &Object, service: &Service) {
+    let written: Vec<_> = service.status.load_balancer.iter().flat_map(|s| &s.ingress).enumerate().collect();
+    for (i, ingress) in written {
+        let at = |name: &str| format!("status.loadBalancer.ingress[{i}].{name}");
+        if let Some(ip) = ingress.ip.as_ref().filter(|ip| !ip.is_empty() && parse_ip(ip).is_none()) {
+            import.errors.push(object.error(&at("ip"), format!("`{ip}` is no IP address"), "write such as 192.0.2.7"));
         }
-        let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
-        let mut specs = Vec::new();
-        for (i, port) in ports.iter().enumerate() {
-            let at = |name: &str| format!("spec.ports[{i}].{name}");
-            if !matches!(protocol(port), "TCP" | "UDP" | "SCTP") {
-                error(&at("protocol"), format!("`{}` is unknown; expected TCP, UDP or SCTP", protocol(port)), "write TCP");
-            }
-            let number = u16::try_from(port.port).ok().filter(|n| *n > 0);
-            if number.is_none() {
-                error(&at("port"), out_of_range(port.port), "give the port that clients dial");
-            } else if !numbers.insert((protocol(port), port.port)) {
-                let problem = format!("port {}/{} is there twice; expected different numbers or protocols", port.port, protocol(port));
-                error(&at("port"), problem, "give each port once");
-            }
-            let name = port.name.as_deref().unwrap_or_default();
-            if name.is_empty() && ports.len() > 1 {
-                error(&at("name"), "a port without name; expected a name where a Service has several ports".to_owned(), "name every port");
-            } else if !name.is_empty() && !is_label(name) {
-                let problem = format!("`{name}` is no name for a port; expected lower-case letters, digits and `-`, at most 63");
-                error(&at("name"), problem, "write such as `http`");
-            } else if !name.is_empty() && !names.insert(name) {
-                error(&at("name"), format!("two ports are named `{name}`; expected different names"), "rename one of them");
-            }
-            match &port.target_port {
-                Some(IntOrString::Int(n)) if !(1..=65_535).contains(n) => {
-                    error(&at("targetPort"), out_of_range(*n), "give the port that the Pods listen on, by number or name");
-                }
-                Some(IntOrString::String(s)) if !is_port_name(s) => {
-                    let problem =
-                        format!("`{s}` is no name of a port; expected at most 15 lower-case letters, digits and `-`, one of them a letter");
-                    let fix = "give the name of a container's port, or its number without quotes";
-                    error(&at("targetPort"), problem, fix);
-                }
-                _ => {}
-            }
-            if self.service_type == ServiceType::LoadBalancer && port.port == KUBELET {
-                let problem = format!("a load balancer on port {KUBELET}, which is the kubelet's; expected another port");
-                error(&at("port"), problem, "give another port");
-            }
-            let node_port = port.node_port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
-            specs.push(ServicePortSpec { node_port, ..ServicePortSpec::tcp(name, number.unwrap_or(1)) });
+        if let Some(mode) = ingress.ip_mode.as_ref().filter(|mode| !matches!(mode.as_str(), "VIP" | "Proxy")) {
+            let problem = format!("`{mode}` is unknown; expected VIP or Proxy");
+            import.errors.push(object.error(&at("ipMode"), problem, "write VIP, or leave it out"));
         }
-        for (i, port) in ports.iter().enumerate().filter(|(_, p)| matches!(protocol(p), "UDP" | "SCTP")) {
-            let problem = format!("{} is simulated as TCP is", protocol(port));
+    }
+    if let Some(ip) = service.spec.load_balancer_ip.as_ref().filter(|ip| !ip.is_empty() && parse_ip(ip).is_none()) {
+        let why = "the load balancer gets an address of svcsim's choice";
+        import.warnings.push(object.warning("spec.loadBalancerIP", format!("`{ip}` is no IP address"), why));
+    }
+}
+
+/// The workloads behind the Service: that there are any, in its namespace, with the ports it names.
+fn check_backends(import: &mut Import<'_>, object: &Object, service: &Service) {
+    for (i, port) in service.spec.ports.iter().enumerate() {
+        if let protocol @ ("UDP" | "SCTP") = port.protocol.as_deref().unwrap_or_default() {
             let why = "requests to this port have connections, and answers, that the real ones have not";
-            import.warnings.push(self.object.warning(&format!("spec.ports[{i}].protocol"), problem, why));
-        }
-        specs
-    }
-
-    /// Node ports: only where the type has them, in range, and each once in the cluster.
-    fn node_ports(&self, import: &mut Import<'_>, taken: &mut BTreeMap<(String, i64), &'a Object>) {
-        for (i, port) in self.service.spec.ports.iter().enumerate() {
-            let Some(number) = port.node_port.filter(|n| *n != 0) else { continue };
-            let path = format!("spec.ports[{i}].nodePort");
-            if self.service_type == ServiceType::ClusterIP {
-                let problem = "a node port on a Service of type ClusterIP, which has none";
-                import.errors.push(self.object.error(&path, problem, "leave `nodePort` out, or write `type: NodePort`"));
-                continue;
-            }
-            if !NODE_PORTS.contains(&number) {
-                let problem = format!("node port {number}; expected {} to {}", NODE_PORTS.start(), NODE_PORTS.end());
-                import.errors.push(self.object.error(&path, problem, "give a port of that range, or leave it out"));
-                continue;
-            }
-            if let Some(first) = taken.insert((protocol(port).to_owned(), number), self.object) {
-                let problem = format!("node port {number} is taken by {}; expected one that is free", first.title());
-                import.errors.push(self.object.error(&path, problem, "give another port, or leave it out"));
-            }
+            let problem = format!("{protocol} is simulated as TCP is");
+            import.warnings.push(object.warning(&format!("spec.ports[{i}].protocol"), problem, why));
         }
     }
-
-    fn external_policy(&self, import: &mut Import<'_>) -> TrafficPolicy {
-        let spec = &self.service.spec;
-        let found = spec.external_traffic_policy.as_ref().filter(|p| !p.is_empty());
-        if found.is_some() && self.service_type == ServiceType::ClusterIP && spec.external_ips.is_empty() {
-            let problem = "an external traffic policy on a Service of type ClusterIP, which cannot be reached from outside";
-            let fix = "leave it out, or write `type: NodePort` or `type: LoadBalancer`";
-            import.errors.push(self.object.error("spec.externalTrafficPolicy", problem, fix));
-            return TrafficPolicy::Cluster;
-        }
-        self.policy(import, "externalTrafficPolicy", &spec.external_traffic_policy)
+    let selector = &service.spec.selector;
+    let selects = |w: &&Found<'_>| selector.iter().all(|(k, v)| w.facts.spec.labels.get(k) == Some(v));
+    let backends: Vec<_> = import.workloads.iter().filter(selects).collect();
+    if let Some(far) = backends.iter().find(|w| !same_namespace(w.object, object)) {
+        let namespace = |o: &Object| o.namespace.clone().unwrap_or_default();
+        let problem = format!(
+            "the Service is in namespace {}, and its selector fits {} in namespace {}; svcsim does not tell namespaces apart",
+            namespace(object),
+            far.object.title(),
+            namespace(far.object)
+        );
+        import.errors.push(object.error("spec.selector", problem, "import one namespace at a time"));
+        return;
     }
-
-    fn policy(&self, import: &mut Import<'_>, name: &str, value: &Option<String>) -> TrafficPolicy {
-        match value.as_deref().unwrap_or_default() {
-            "" | "Cluster" => TrafficPolicy::Cluster,
-            "Local" => TrafficPolicy::Local,
-            other => {
-                import.errors.push(unknown_word(self.object, &format!("spec.{name}"), other, &["Cluster", "Local"]));
-                TrafficPolicy::Cluster
-            }
+    if backends.is_empty() {
+        let labels = selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
+        let problem = format!("no workload has Pods with the labels {labels}");
+        let why = "the Service has no endpoints: every request to it will be rejected";
+        import.warnings.push(object.warning("spec.selector", problem, why));
+        return;
+    }
+    let mut odd = Vec::new();
+    for (i, port) in service.spec.ports.iter().enumerate() {
+        let Some(IntOrString::String(name)) = &port.target_port else { continue };
+        let protocol = protocol(port.protocol.as_deref());
+        let has_port = |w: &Found<'_>| w.facts.spec.ports.iter().any(|p| p.name == *name && p.protocol == protocol);
+        for w in backends.iter().filter(|w| !has_port(w)) {
+            let problem = format!("no container of {} names a port `{name}` for {protocol}", w.object.title());
+            let why = "its Pods are no endpoints of this port of the Service";
+            odd.push(object.warning(&format!("spec.ports[{i}].targetPort"), problem, why));
         }
     }
-
-    /// The workloads behind the Service: that there are any, in its namespace, with the ports it names.
-    fn backends(&self, import: &mut Import<'_>) {
-        let selector = &self.service.spec.selector;
-        let selects = |w: &&super::specs::Found<'_>| selector.iter().all(|(k, v)| w.facts.labels.get(k) == Some(v));
-        let backends: Vec<_> = import.workloads.iter().filter(selects).collect();
-        if let Some(far) = backends.iter().find(|w| !same_namespace(w.object, self.object)) {
-            let namespace = |o: &Object| o.namespace.clone().unwrap_or_default();
-            let problem = format!(
-                "the Service is in namespace {}, and its selector fits {} in namespace {}; svcsim does not tell namespaces apart",
-                namespace(self.object),
-                far.object.title(),
-                namespace(far.object)
-            );
-            import.errors.push(self.object.error("spec.selector", problem, "import one namespace at a time"));
-            return;
-        }
-        if backends.is_empty() {
-            let labels = selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
-            let problem = format!("no workload has Pods with the labels {labels}");
-            let why = "the Service has no endpoints: every request to it will be rejected";
-            import.warnings.push(self.object.warning("spec.selector", problem, why));
-            return;
-        }
-        let mut odd = Vec::new();
-        for (i, port) in self.service.spec.ports.iter().enumerate() {
-            let Some(IntOrString::String(name)) = &port.target_port else { continue };
-            for w in backends.iter().filter(|w| !w.ports.contains(&name.as_str())) {
-                let problem = format!("no container of {} names a port `{name}`", w.object.title());
-                let why =
-                    "Kubernetes would send this port's traffic elsewhere or nowhere; the simulation sends it to these Pods all the same";
-                odd.push(self.object.warning(&format!("spec.ports[{i}].targetPort"), problem, why));
-            }
-        }
-        import.warnings.extend(odd);
-    }
-}
-
-fn protocol(port: &ServicePort) -> &str {
-    port.protocol.as_deref().filter(|p| !p.is_empty()).unwrap_or("TCP")
-}
-
-fn out_of_range(port: i64) -> String {
-    format!("port {port}; expected 1 to 65535")
-}
-
-/// A DNS-1123 label.
-fn is_label(name: &str) -> bool {
-    name.len() <= 63
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}
-
-/// An IANA service name.
-fn is_port_name(name: &str) -> bool {
-    name.len() <= 15 && is_label(name) && name.bytes().any(|b| b.is_ascii_lowercase()) && !name.contains("--")
+    import.warnings.extend(odd);
 }

@@ -1,14 +1,17 @@
 //! From objects to the plain facts that models take.
 
+use super::api_server::addresses::parse_ip;
 use super::pods::{self, Owner};
 use super::read::few;
 use super::report::not_modelled;
-use super::types::PodSpec;
-use super::{Body, KeptOut, NotModelled, Object, join, services};
+use super::types::{ContainerPort, Node, PodSpec};
+use super::{Body, KeptOut, NotModelled, Object, join, quantity, services};
 use crate::input::error::{InputError, Warning};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use svcsim_engine::SimDuration;
-use svcsim_models::spec::{NodeSpec, PodBehaviour, ServiceSpec, WorkloadSpec};
+use svcsim_engine::random::DistSpec;
+use svcsim_models::spec::{ContainerPortSpec, Discipline, NodeSpec, PodBehaviour, ServiceSpec, WorkloadSpec};
 
 /// What Kubernetes objects say of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +20,7 @@ pub struct KubernetesSpecs {
     pub nodes: Vec<NodeSpec>,
     /// What creates Pods, in the order of the input.
     pub workloads: Vec<WorkloadFacts>,
-    /// Services that traffic can be sent to, in the order of the input.
+    /// Services whose endpoints the input knows, in its order.
     pub services: Vec<ServiceSpec>,
     /// Objects that have no part in the simulation.
     pub kept_out: Vec<KeptOut>,
@@ -30,26 +33,8 @@ pub struct KubernetesSpecs {
 /// All that manifests say of a workload; what its Pods do with requests they do not say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadFacts {
-    /// Name; unique among all workloads.
-    pub name: String,
-    /// Kind: Deployment, StatefulSet, DaemonSet, ReplicaSet or Pod.
-    pub kind: String,
-    /// Where it stands in the input, e.g. `deployments.frontend`.
-    pub field: String,
-    /// Labels of its Pods.
-    pub labels: BTreeMap<String, String>,
-    /// How many Pods it keeps; a DaemonSet's is the number of matching Nodes in the input.
-    pub replicas: u32,
-    /// One Pod on each matching Node instead of `replicas`.
-    pub daemon: bool,
-    /// Labels that a Node must carry.
-    pub node_selector: BTreeMap<String, String>,
-    /// Nodes of the input that Pods are known to run on, in the order of the Pods' names; at most `replicas`.
-    pub placed_on: Vec<String>,
-    /// `terminationGracePeriodSeconds`, or 30 s.
-    pub termination_grace: SimDuration,
-    /// The longest `lifecycle.preStop.sleep` of its containers, or zero.
-    pub pre_stop: SimDuration,
+    /// The workload, but for what its Pods do: that is for [`WorkloadFacts::into_spec`] to fill in.
+    pub spec: WorkloadSpec,
     /// What its readiness probes say of its start.
     pub startup: StartupHint,
     /// Environment variables of its containers whose values are given as they are, in the order of the input.
@@ -60,21 +45,18 @@ impl WorkloadFacts {
     /// The workload, with what the experiment says of its Pods.
     #[must_use]
     pub fn into_spec(self, pod: PodBehaviour) -> WorkloadSpec {
-        WorkloadSpec {
-            name: self.name,
-            field: self.field,
-            labels: self.labels,
-            replicas: self.replicas,
-            daemon: self.daemon,
-            node_selector: self.node_selector,
-            placed_on: self.placed_on,
-            ports: Vec::new(),
-            termination_grace: self.termination_grace,
-            pre_stop: self.pre_stop,
-            pod,
-        }
+        WorkloadSpec { pod, ..self.spec }
     }
 }
+
+/// Stands where only an experiment can say what Pods do.
+const UNSAID: PodBehaviour = PodBehaviour {
+    service_time: DistSpec::Constant(SimDuration::ZERO),
+    concurrency: 1,
+    queue_limit: None,
+    startup: DistSpec::Constant(SimDuration::ZERO),
+    discipline: Discipline::Fifo,
+};
 
 /// How long a Pod takes to be Ready at least, going by its readiness probes. Pulling and starting come on top.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,8 +87,6 @@ pub(super) struct Import<'a> {
 pub(super) struct Found<'a> {
     pub(super) facts: WorkloadFacts,
     pub(super) object: &'a Object,
-    /// Names of its containers' ports.
-    pub(super) ports: Vec<&'a str>,
 }
 
 /// Reads the objects as the API server would check them, and models would take them.
@@ -195,7 +175,10 @@ impl<'a> Import<'a> {
                 region: label(["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"]),
                 labels: labels.clone(),
                 unschedulable: node.spec.unschedulable == Some(true),
-                ..NodeSpec::default()
+                addresses: addresses(object, node, &mut self.errors),
+                cpu_millis: cpu_millis(object, node, &mut self.errors),
+                control_plane: CONTROL_PLANE.iter().any(|l| labels.contains_key(*l)),
+                excluded_from_load_balancers: labels.contains_key(EXCLUDED),
             });
         }
     }
@@ -235,13 +218,13 @@ impl<'a> Import<'a> {
             }
             let Some(replicas) = self.replicas(object, replicas) else { continue };
             let mut found = self.workload(object, at, &template.labels, spec);
-            found.facts.replicas = replicas;
+            found.facts.spec.replicas = replicas;
             if matches!(object.body, Body::DaemonSet(_)) {
-                let fits = |n: &&NodeSpec| found.facts.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
-                found.facts.replicas = self.nodes.iter().filter(fits).count() as u32;
-                found.facts.daemon = true;
+                let fits = |n: &&NodeSpec| found.facts.spec.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+                found.facts.spec.replicas = self.nodes.iter().filter(fits).count() as u32;
+                found.facts.spec.daemon = true;
             } else if let Some(node) = spec.node_name.as_ref().filter(|n| self.nodes.iter().any(|node| node.name == **n)) {
-                found.facts.placed_on = vec![node.clone(); replicas.min(100_000) as usize];
+                found.facts.spec.placed_on = vec![node.clone(); replicas.min(100_000) as usize];
             }
             placing.place(self, i, &mut found);
             self.workloads.push(found);
@@ -266,25 +249,26 @@ impl<'a> Import<'a> {
             let problem = format!("a grace period of {grace} s; expected 0 or more");
             self.errors.push(object.error(&join(&at, "terminationGracePeriodSeconds"), problem, "give whole seconds"));
         }
-        let mut facts = WorkloadFacts {
+        let mut workload = WorkloadSpec {
             name: object.name.clone(),
-            kind: object.kind.clone(),
             field: object.field(),
             labels: labels.clone(),
             replicas: 1,
             daemon: false,
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
+            ports: Vec::new(),
             termination_grace: seconds(grace),
             pre_stop: SimDuration::ZERO,
-            startup: StartupHint::default(),
-            env: Vec::new(),
+            pod: UNSAID,
         };
+        let (mut startup, mut env) = (StartupHint::default(), Vec::new());
         for (c, container) in spec.containers.iter().enumerate() {
             let at = format!("{at}.containers[{c}]");
-            facts.env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
+            workload.ports.extend(self.ports(object, &at, &container.ports));
+            env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
             if let Some(probe) = &container.readiness_probe {
-                facts.startup = longer(facts.startup, probe);
+                startup = longer(startup, probe);
             }
             let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) else { continue };
             let Some(sleep) = &hook.sleep else {
@@ -298,10 +282,32 @@ impl<'a> Import<'a> {
                 let fix = "sleep for less, or raise the grace period";
                 self.errors.push(object.error(&format!("{at}.lifecycle.preStop.sleep.seconds"), problem, fix));
             }
-            facts.pre_stop = facts.pre_stop.max(seconds(sleep.seconds));
+            workload.pre_stop = workload.pre_stop.max(seconds(sleep.seconds));
         }
-        let ports = spec.containers.iter().flat_map(|c| c.ports.iter().filter_map(|p| p.name.as_deref())).collect();
-        Found { facts, object, ports }
+        Found { facts: WorkloadFacts { spec: workload, startup, env }, object }
+    }
+
+    /// A container's ports, at the path `at`.
+    fn ports(&mut self, object: &Object, at: &str, ports: &[ContainerPort]) -> Vec<ContainerPortSpec> {
+        let mut specs = Vec::new();
+        for (i, port) in ports.iter().enumerate() {
+            if !matches!(port.protocol.as_deref().unwrap_or_default(), "" | "TCP" | "UDP" | "SCTP") {
+                let problem = format!("`{}` is unknown; expected TCP, UDP or SCTP", port.protocol.as_deref().unwrap_or_default());
+                self.errors.push(object.error(&format!("{at}.ports[{i}].protocol"), problem, "write TCP"));
+            }
+            match services::port_number(port.container_port) {
+                Some(number) => {
+                    let (name, protocol) = (port.name.clone().unwrap_or_default(), services::protocol(port.protocol.as_deref()));
+                    specs.push(ContainerPortSpec { name, protocol, number });
+                }
+                None => {
+                    let problem = format!("port {}; expected 1 to 65535", port.container_port);
+                    let at = format!("{at}.ports[{i}].containerPort");
+                    self.errors.push(object.error(&at, problem, "give the port that the container listens on"));
+                }
+            }
+        }
+        specs
     }
 
     fn warn_of_unknown_fields(&mut self) {
@@ -331,8 +337,41 @@ fn twice(first: &Object, second: &Object) -> InputError {
     }
 }
 
+/// Labels of Nodes that run the control plane (`k8s.io/endpointslice/topologycache`, `isControlPlaneNode`).
+const CONTROL_PLANE: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+/// Label of Nodes that are no load balancer's target (`core/v1` `LabelNodeExcludeBalancers`).
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// A Node's addresses, inner ones first (`pkg/util/node`, `GetNodeHostIPs`).
+fn addresses(object: &Object, node: &Node, errors: &mut Vec<InputError>) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for wanted in ["InternalIP", "ExternalIP"] {
+        for (i, address) in node.status.addresses.iter().enumerate().filter(|(_, a)| a.r#type == wanted) {
+            match parse_ip(&address.address) {
+                Some(ip) => found.push(ip),
+                None => {
+                    let problem = format!("`{}` is no IP address", address.address);
+                    errors.push(object.error(&format!("status.addresses[{i}].address"), problem, "write such as 10.0.0.4"));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What Pods may use of a Node's cores.
+fn cpu_millis(object: &Object, node: &Node, errors: &mut Vec<InputError>) -> Option<u64> {
+    let cpu = node.status.allocatable.as_ref()?.cpu.as_ref()?;
+    let found = quantity::millis(cpu);
+    if found.is_none() {
+        let problem = format!("`{cpu}` is no quantity of cores");
+        errors.push(object.error("status.allocatable.cpu", problem, "write such as 4 or 3920m"));
+    }
+    found
+}
+
 /// Whole seconds; negative ones have been refused.
-fn seconds(n: i64) -> SimDuration {
+pub(super) fn seconds(n: i64) -> SimDuration {
     SimDuration::from_secs(u64::try_from(n).unwrap_or(0))
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use serde_json::{Value, json};
 use std::path::Path;
 use svcsim_engine::SimDuration;
-use svcsim_models::spec::{ServiceType, TrafficPolicy};
+use svcsim_models::spec::{IpMode, Protocol, ServiceSpec, ServiceType, TargetPort, TrafficDistribution, TrafficPolicy};
 
 const BOUTIQUE: &str = include_str!("../../../manifests/online-boutique.yaml");
 const BOOKINFO: &str = include_str!("../../../manifests/bookinfo.yaml");
@@ -53,12 +53,12 @@ fn online_boutique() {
     let lb: Vec<_> = specs.services.iter().filter(|s| s.service_type == ServiceType::LoadBalancer).map(|s| s.name.as_str()).collect();
     assert_eq!(lb, ["frontend-external"]);
     assert_eq!(specs.warnings, []);
-    let frontend = specs.workloads.iter().find(|w| w.name == "frontend").expect("frontend");
-    assert_eq!((frontend.field.as_str(), frontend.replicas, frontend.daemon), ("deployments.frontend", 1, false));
+    let frontend = specs.workloads.iter().find(|w| w.spec.name == "frontend").expect("frontend");
+    assert_eq!((frontend.spec.field.as_str(), frontend.spec.replicas, frontend.spec.daemon), ("deployments.frontend", 1, false));
     assert_eq!(frontend.startup.initial_delay, SimDuration::from_secs(10));
     assert_eq!(frontend.startup.period, SimDuration::from_secs(10));
     assert!(frontend.env.contains(&("CART_SERVICE_ADDR".to_owned(), "cartservice:7070".to_owned())));
-    let graces: Vec<_> = specs.workloads.iter().map(|w| w.termination_grace).collect();
+    let graces: Vec<_> = specs.workloads.iter().map(|w| w.spec.termination_grace).collect();
     assert!(graces.contains(&SimDuration::from_secs(5)) && graces.contains(&SimDuration::from_secs(30)));
     assert!(specs.kept_out.iter().all(|k| k.reason == "kind not modelled" && k.object.starts_with("ServiceAccount/")));
     let resources =
@@ -75,7 +75,7 @@ fn bookinfo() {
     assert_eq!((specs.services.len(), specs.workloads.len()), (4, 6));
     assert_eq!(specs.warnings, []);
     let reviews = specs.services.iter().find(|s| s.name == "reviews").expect("reviews");
-    let behind = specs.workloads.iter().filter(|w| reviews.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v)));
+    let behind = specs.workloads.iter().filter(|w| reviews.selector.iter().all(|(k, v)| w.spec.labels.get(k) == Some(v)));
     assert_eq!(behind.count(), 3);
     assert!(specs.workloads.iter().all(|w| !w.startup.probed));
 }
@@ -87,13 +87,13 @@ fn a_dump_and_its_traps() {
     assert_eq!((specs.nodes[0].zone.as_str(), specs.nodes[0].region.as_str()), ("eu-west-1a", "eu-west-1"));
     assert_eq!(specs.nodes.iter().filter(|n| n.unschedulable).map(|n| n.name.as_str()).collect::<Vec<_>>(), ["node-5"]);
 
-    let facts: Vec<_> = specs.workloads.iter().map(|w| (w.name.as_str(), w.replicas, w.placed_on.len())).collect();
+    let facts: Vec<_> = specs.workloads.iter().map(|w| (w.spec.name.as_str(), w.spec.replicas, w.spec.placed_on.len())).collect();
     assert_eq!(facts, [("web", 6, 6), ("cart", 3, 2), ("catalog", 4, 4), ("db", 2, 2)]);
-    let web = &specs.workloads[0];
+    let web = &specs.workloads[0].spec;
     assert_eq!(web.placed_on, ["node-0", "node-0", "node-0", "node-0", "node-0", "node-0"]);
     assert_eq!((web.pre_stop, web.termination_grace), (SimDuration::from_secs(15), SimDuration::from_secs(45)));
-    assert_eq!(web.startup.ready_after, SimDuration::from_secs(2));
-    assert_eq!(specs.workloads[1].pre_stop, SimDuration::ZERO);
+    assert_eq!(specs.workloads[0].startup.ready_after, SimDuration::from_secs(2));
+    assert_eq!(specs.workloads[1].spec.pre_stop, SimDuration::ZERO);
 
     let services: Vec<_> = specs.services.iter().map(|s| (s.name.as_str(), s.service_type, s.external_traffic_policy)).collect();
     assert_eq!(
@@ -103,13 +103,13 @@ fn a_dump_and_its_traps() {
             ("web-nodeport", ServiceType::NodePort, TrafficPolicy::Cluster),
             ("cart", ServiceType::ClusterIP, TrafficPolicy::Cluster),
             ("catalog", ServiceType::ClusterIP, TrafficPolicy::Cluster),
+            ("db", ServiceType::ClusterIP, TrafficPolicy::Cluster),
+            ("payments", ServiceType::ExternalName, TrafficPolicy::Cluster),
         ]
     );
     assert_eq!(specs.services[0].ports[0].node_port, Some(31_380));
 
     let out = |object: &str| specs.kept_out.iter().find(|k| k.object == object).map(|k| k.reason.as_str()).unwrap_or_default();
-    assert!(out("Service/db").contains("headless"));
-    assert!(out("Service/payments").contains("ExternalName"));
     assert!(out("Service/legacy").contains("without selector"));
     assert!(out("EndpointSlice/web-00000").contains("not modelled yet"));
     assert!(specs.kept_out.iter().any(|k| k.object.starts_with("Pod/web-") && k.reason.contains("terminating")));
@@ -117,12 +117,12 @@ fn a_dump_and_its_traps() {
     let listed = |object: &str, field: &str| {
         specs.not_modelled.iter().find(|n| n.object == object && n.field == field).map(|n| n.value_short.as_str())
     };
-    assert_eq!(listed("Service/catalog", "spec.sessionAffinity"), Some("ClientIP"));
-    assert_eq!(listed("Service/cart", "spec.sessionAffinity"), None);
-    assert_eq!(listed("Service/cart", "spec.trafficDistribution"), Some("PreferSameZone"));
-    assert_eq!(listed("Service/web", "spec.healthCheckNodePort"), Some("32120"));
+    assert_eq!(listed("Service/catalog", "spec.sessionAffinity"), None, "it is modelled");
+    assert_eq!(listed("Service/catalog", "spec.clusterIPs"), Some("[\"10.96.0.23\",\"fd00:96::23\"]"));
+    assert_eq!(listed("Service/catalog", "spec.ipFamilyPolicy"), Some("PreferDualStack"));
+    assert_eq!(listed("Service/web", "spec.ports[0].appProtocol"), Some("http"));
+    assert_eq!(listed("Service/legacy", "spec.ports"), None, "of an object that is kept out");
     assert!(listed("Node/node-5", "spec.taints").is_some_and(|t| t.contains("NoSchedule")));
-    assert_eq!(listed("Service/db", "spec.ipFamilies"), None, "of an object that is kept out");
     assert!(by_field(&specs.not_modelled).len() < specs.not_modelled.len() / 3);
 
     let warned = |part: &str| specs.warnings.iter().filter(|w| w.problem.contains(part)).count();
@@ -258,7 +258,7 @@ fn more_than_ten_thousand_pods() {
     }
     let specs = specs(&text);
     assert_eq!(specs.workloads.len(), 1);
-    assert_eq!(specs.workloads[0].replicas, 10_500);
+    assert_eq!(specs.workloads[0].spec.replicas, 10_500);
     assert!(by_field(&specs.not_modelled).len() < 60);
 }
 
@@ -289,10 +289,10 @@ fn misspelt_fields_are_refused_and_unknown_ones_named() {
     assert!(message.contains("unknown field `externalTrafficPolcy`, did you mean `externalTrafficPolicy`?"), "{message}");
     assert!(message.contains("did you mean `nodePort`?"), "{message}");
     assert!(message.contains("  externalTrafficPolcy: Local\n  |   ^^^^^^^^^^^^^^^^^^^^"), "{message}");
-    let specs = specs(&service("  replicas: 3\n  clusterIPs: [10.0.0.1]\n  selector: {a: b}\n  ports: [{port: 80}]\n"));
+    let specs = specs(&service("  replicas: 3\n  topologyKeys: [zone]\n  selector: {a: b}\n  ports: [{port: 80}]\n"));
     assert!(specs.warnings.iter().any(|w| w.field == "services.web.spec.replicas" && w.line == Some(6)), "{:?}", specs.warnings);
     let fields: Vec<_> = specs.not_modelled.iter().map(|n| (n.field.as_str(), n.value_short.as_str(), n.line)).collect();
-    assert_eq!(fields, [("spec.clusterIPs", "[\"10.0.0.1\"]", Some(7)), ("spec.replicas", "3", Some(6))]);
+    assert_eq!(fields, [("spec.replicas", "3", Some(6)), ("spec.topologyKeys", "[\"zone\"]", Some(7))]);
 }
 
 #[test]
@@ -322,9 +322,9 @@ fn services_are_checked_as_by_the_api_server() {
         (ports("{port: 0}"), "spec.ports[0].port", "1 to 65535"),
         (ports("{port: 70000}"), "spec.ports[0].port", "1 to 65535"),
         (ports("{port: -1}"), "spec.ports[0].port", "1 to 65535"),
-        (ports("{port: 80, targetPort: 0}"), "spec.ports[0].targetPort", "1 to 65535"),
+        (ports("{port: 80, targetPort: 70000}"), "spec.ports[0].targetPort", "1 to 65535"),
         (ports("{port: 80, targetPort: \"8080\"}"), "spec.ports[0].targetPort", "without quotes"),
-        (ports("{name: a, port: 80}, {name: b, port: 80}"), "spec.ports[1].port", "twice"),
+        (ports("{name: a, port: 80}, {name: b, port: 80}"), "spec.ports[1]", "twice"),
         (ports("{name: a, port: 80}, {name: a, port: 81}"), "spec.ports[1].name", "two ports"),
         (ports("{name: a, port: 80}, {port: 81}"), "spec.ports[1].name", "several ports"),
         (ports("{name: Http, port: 80}"), "spec.ports[0].name", "lower-case"),
@@ -339,7 +339,7 @@ fn services_are_checked_as_by_the_api_server() {
         ),
         (typed("NodPort", "{port: 80}"), "spec.type", "did you mean `NodePort`?"),
         (typed("Foo", "{port: 80}"), "spec.type", "ClusterIP, NodePort, LoadBalancer, ExternalName"),
-        (typed("LoadBalancer", "{port: 10250}"), "spec.ports[0].port", "kubelet"),
+        (typed("LoadBalancer", "{port: 10250}"), "spec.ports[0]", "kubelet"),
         (typed("NodePort", "{port: 80}") + "  clusterIP: None\n", "spec.clusterIP", "headless"),
         (ports("{port: 80}") + "  externalTrafficPolicy: Local\n", "spec.externalTrafficPolicy", "cannot be reached from outside"),
         (typed("NodePort", "{port: 80}") + "  externalTrafficPolicy: local\n", "spec.externalTrafficPolicy", "did you mean `Local`?"),
@@ -369,8 +369,8 @@ fn all_errors_are_found_at_once() {
         fields,
         [
             "deployments.a.spec.replicas",
-            "services.web.spec.ports[0].port",
             "services.web.spec.ports[0].nodePort",
+            "services.web.spec.ports[0].port",
             "services.web.spec.externalTrafficPolicy"
         ]
     );
@@ -385,9 +385,9 @@ fn workloads_are_checked_too() {
     let hook = |s: i64| deployment("a", "") + &format!("        lifecycle: {{preStop: {{sleep: {{seconds: {s}}}}}}}\n");
     assert!(invalid(&hook(31)).contains("0 to terminationGracePeriodSeconds, which is 30"));
     assert!(invalid(&hook(-1)).contains("deployments.a.spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds"));
-    assert_eq!(specs(&hook(30)).workloads[0].pre_stop, SimDuration::from_secs(30));
-    assert_eq!(specs(&deployment("a", "")).workloads[0].replicas, 1);
-    assert_eq!(specs(&deployment("a", "  replicas: 0\n")).workloads[0].replicas, 0);
+    assert_eq!(specs(&hook(30)).workloads[0].spec.pre_stop, SimDuration::from_secs(30));
+    assert_eq!(specs(&deployment("a", "")).workloads[0].spec.replicas, 1);
+    assert_eq!(specs(&deployment("a", "  replicas: 0\n")).workloads[0].spec.replicas, 0);
 }
 
 #[test]
@@ -402,6 +402,189 @@ fn odd_services_are_warned_of() {
     assert!(self::specs(&named).warnings[0].problem.contains("no container of Deployment/web names a port `http`"));
     let named = named + "        ports: [{name: http, containerPort: 8080}]\n";
     assert_eq!(self::specs(&named).warnings, []);
+}
+
+// What the API server adds.
+
+#[test]
+fn every_field_of_a_service_is_read() {
+    let lb = "apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: shop
+  annotations:
+    service.kubernetes.io/topology-mode: Auto
+    service.beta.kubernetes.io/load-balancer-source-ranges: 10.0.0.0/8, 192.0.2.0/24
+    example.com/team: blue
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  internalTrafficPolicy: Local
+  trafficDistribution: PreferClose
+  publishNotReadyAddresses: true
+  sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}
+  externalIPs: [192.0.2.9]
+  selector: {a: b}
+  ports:
+  - {name: http, port: 80, targetPort: http}
+  - {name: dns, port: 53, protocol: UDP, targetPort: 5353, appProtocol: dns}
+  - {name: dns-tcp, port: 53, nodePort: 30053}
+status:
+  loadBalancer:
+    ingress:
+    - {ip: 192.0.2.1}
+    - {ip: 192.0.2.2, ipMode: Proxy}
+    - {hostname: lb.example.com}
+";
+    let all = specs(lb);
+    let s = &all.services[0];
+    let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().expect("an address")).collect::<Vec<std::net::IpAddr>>();
+    assert_eq!((s.namespace.as_str(), s.service_type, s.is_headless()), ("shop", ServiceType::LoadBalancer, false));
+    assert_eq!((s.external_traffic_policy, s.internal_traffic_policy), (TrafficPolicy::Local, TrafficPolicy::Local));
+    assert_eq!((s.traffic_distribution, s.topology_mode_auto), (Some(TrafficDistribution::PreferSameZone), true));
+    assert_eq!((s.publish_not_ready_addresses, s.session_affinity), (true, Some(SimDuration::from_secs(600))));
+    assert_eq!((s.external_ips.clone(), s.load_balancer_ips.clone(), s.ip_mode), (ips(&["192.0.2.9"]), ips(&["192.0.2.1"]), IpMode::Vip));
+    assert_eq!(s.load_balancer_source_ranges.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "192.0.2.0/24"]);
+    let ports: Vec<_> = s.ports.iter().map(|p| (p.name.as_str(), p.protocol, p.port, p.target_port.clone())).collect();
+    assert_eq!(ports[0], ("http", Protocol::Tcp, 80, TargetPort::Name("http".to_owned())));
+    assert_eq!(ports[1], ("dns", Protocol::Udp, 53, TargetPort::Number(5_353)));
+    assert_eq!(ports[2], ("dns-tcp", Protocol::Tcp, 53, TargetPort::Number(53)));
+    assert_eq!((s.ports[1].node_port, s.ports[2].node_port), (Some(30_053), Some(30_053)), "one number, two protocols, one node port");
+    assert!(s.ports[0].node_port.is_some_and(|n| n >= 30_086) && s.health_check_node_port.is_some_and(|n| n >= 30_086));
+    let listed: Vec<_> = all.not_modelled.iter().map(|n| n.field.as_str()).collect();
+    assert_eq!(listed, ["metadata.annotations[\"example.com/team\"]", "spec.ports[1].appProtocol", "spec.ports[1].protocol"]);
+}
+
+#[test]
+fn load_balancers_without_an_address_are_given_one() {
+    let lb = |name: &str, more: &str| {
+        service(&format!("  type: LoadBalancer\n  selector: {{a: b}}\n  ports: [{{port: 80}}]\n{more}"))
+            .replace("name: web", &format!("name: {name}"))
+            + "---\n"
+    };
+    let hostname = "status: {loadBalancer: {ingress: [{hostname: lb.example.com}]}}\n";
+    let taken = "status: {loadBalancer: {ingress: [{ip: 198.18.0.1}]}}\n";
+    let all = lb("a", "")
+        + &lb("b", hostname)
+        + &lb("c", taken)
+        + &lb("d", "  loadBalancerIP: 192.0.2.3\n")
+        + &lb("e", "  allocateLoadBalancerNodePorts: false\n");
+    let all = specs(&all).services;
+    let found: Vec<_> = all.iter().map(|s| (s.load_balancer_ips[0].to_string(), s.ip_mode)).collect();
+    let expected = [
+        ("198.18.0.2", IpMode::Vip),
+        ("198.18.0.3", IpMode::Proxy),
+        ("198.18.0.1", IpMode::Vip),
+        ("192.0.2.3", IpMode::Vip),
+        ("198.18.0.4", IpMode::Vip),
+    ];
+    assert_eq!(found, expected.map(|(ip, mode)| (ip.to_owned(), mode)));
+    assert_eq!(all.iter().map(|s| s.ports[0].node_port.is_some()).collect::<Vec<_>>(), [true, true, true, true, false]);
+}
+
+#[test]
+fn numbers_belong_to_names() {
+    let np = |name: &str| {
+        service("  type: NodePort\n  selector: {a: b}\n  ports: [{port: 80}]\n---\n").replace("name: web", &format!("name: {name}"))
+    };
+    let numbers = |text: &str, name: &str| {
+        let all = specs(text).services;
+        let found = all.iter().find(|s| s.name == name).expect("there");
+        (found.cluster_ip, found.ports[0].node_port)
+    };
+    let (a, b, c) = (np("a"), np("b"), np("c"));
+    let alone = numbers(&a, "a");
+    assert_eq!(numbers(&(b.clone() + &c + &a), "a"), alone);
+    assert_ne!(numbers(&b, "b"), alone);
+    // A number that someone picked is not given to anyone else, wherever it stands.
+    let picked = b.replace("port: 80", &format!("port: 80, nodePort: {}", alone.1.expect("a port")));
+    assert_ne!(numbers(&(a.clone() + &picked), "a").1, alone.1);
+    let address = |ip: &str| format!("  clusterIP: {ip}\n  selector");
+    let at = |name: &str, ip: &str| np(name).replace("  selector", &address(ip));
+    assert!(
+        invalid(&(at("a", "10.96.0.7") + &at("b", "10.96.0.7")))
+            .contains("services.b.spec.clusterIP: cluster IP 10.96.0.7 is taken by Service/a")
+    );
+    assert!(invalid(&at("a", "10.96.0.0")).contains("the network's own or the broadcast address"));
+    assert_eq!(numbers(&at("a", "172.20.0.9"), "a").0, "172.20.0.9".parse().ok(), "another cluster's range");
+    let one_number = |more: &str| {
+        np("a").replace("{port: 80}", &format!("{{name: x, port: 80, nodePort: 30001}}, {{name: z, {more}, nodePort: 30001}}"))
+    };
+    assert!(invalid(&one_number("port: 81, protocol: UDP")).contains("spec.ports[1].nodePort: node port 30001 is taken by Service/a"));
+    assert_eq!(specs(&one_number("port: 80, protocol: UDP")).services.len(), 1);
+    let ports: String = (1..=2_700).map(|i| format!("{{name: p{i}, port: {i}}}, ")).collect();
+    let full = np("a").replace("{port: 80}", &ports);
+    assert_eq!(specs(&full).services[0].ports.iter().filter(|p| p.node_port.is_some_and(|n| n < 30_086)).count(), 18);
+    assert!(invalid(&(full.clone() + &full.replace("name: a", "name: b"))).contains("no node port from 30000 to 32767 is free"));
+}
+
+#[test]
+fn services_that_are_not_proxied_are_read() {
+    let text = service("  clusterIP: None\n  selector: {app: a}\n")
+        + &deployment("a", "")
+        + "---\n"
+        + &service("  type: ExternalName\n  externalName: db.example.com.\n").replace("web", "db");
+    let all = specs(&text);
+    assert_eq!(
+        all.services.iter().map(|s| (s.is_headless(), s.cluster_ip, s.external_name.as_str())).collect::<Vec<_>>(),
+        [(true, None, ""), (false, None, "db.example.com.")]
+    );
+    assert!(all.kept_out.is_empty() && all.warnings.is_empty(), "{:?}", all.warnings);
+    for (spec, field) in [
+        ("  type: ExternalName\n", "spec.externalName"),
+        ("  type: ExternalName\n  externalName: a.b\n  clusterIP: 10.96.0.5\n", "spec.clusterIP"),
+        ("  selector: {a: b}\n  ports: [{port: 80}]\n  externalIPs: [127.0.0.1]\n", "spec.externalIPs[0]"),
+        (
+            "  selector: {a: b}\n  ports: [{port: 80}]\n  sessionAffinity: ClientIP\n  sessionAffinityConfig: {clientIP: {timeoutSeconds: 0}}\n",
+            "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
+        ),
+        ("  selector: {a: b}\n  ports: [{port: 80}]\n  ipFamilies: [IPv6]\n", "spec.ipFamilies[0]"),
+        ("  selector: {a: b}\n  ports: [{port: 80}]\nstatus: {loadBalancer: {ingress: [{ip: x}]}}\n", "status.loadBalancer.ingress[0].ip"),
+    ] {
+        let message = invalid(&service(spec));
+        assert!(message.contains(&format!("error: services.web.{field}: ")), "{spec}\n{message}");
+    }
+}
+
+#[test]
+fn every_field_of_a_node_is_read() {
+    let text = "apiVersion: v1
+kind: Node
+metadata:
+  name: n1
+  labels: {node-role.kubernetes.io/master: '', node.kubernetes.io/exclude-from-external-load-balancers: ''}
+status:
+  addresses:
+  - {type: Hostname, address: n1}
+  - {type: ExternalIP, address: 192.0.2.1}
+  - {type: InternalIP, address: 10.0.0.1}
+  - {type: InternalIP, address: 'fd00::1'}
+  allocatable: {cpu: 3920m, memory: 1Gi}
+";
+    let all = specs(text);
+    let n = &all.nodes[0];
+    assert_eq!(n.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1", "fd00::1", "192.0.2.1"]);
+    assert_eq!((n.cpu_millis, n.control_plane, n.excluded_from_load_balancers), (Some(3_920), true, true));
+    assert_eq!(all.not_modelled.iter().map(|n| n.field.as_str()).collect::<Vec<_>>(), ["status.allocatable.memory"]);
+    assert_eq!(specs(&text.replace("3920m", "4")).nodes[0].cpu_millis, Some(4_000));
+    assert_eq!(specs(&node("n1")).nodes[0].cpu_millis, None);
+    assert!(invalid(&text.replace("3920m", "lots")).contains("nodes.n1.status.allocatable.cpu: `lots` is no quantity"));
+    assert!(refused(&text.replace("3920m", "[4]")).contains("expected a quantity"));
+    assert!(invalid(&text.replace("10.0.0.1", "ten")).contains("nodes.n1.status.addresses[2].address"));
+}
+
+#[test]
+fn container_ports_have_names_and_protocols() {
+    let text = |ports: &str| deployment("a", "") + &format!("        ports: [{ports}]\n");
+    let all = specs(&text("{containerPort: 80}, {name: dns, containerPort: 53, protocol: UDP}"));
+    let ports: Vec<_> = all.workloads[0].spec.ports.iter().map(|p| (p.name.as_str(), p.protocol, p.number)).collect();
+    assert_eq!(ports, [("", Protocol::Tcp, 80), ("dns", Protocol::Udp, 53)]);
+    assert!(invalid(&text("{containerPort: 0}")).contains("containers[0].ports[0].containerPort: port 0; expected 1 to 65535"));
+    assert!(invalid(&text("{containerPort: 1, protocol: X}")).contains("containers[0].ports[0].protocol"));
+    let tcp = service("  selector: {app: a}\n  ports: [{port: 53, targetPort: dns}]\n");
+    assert!(specs(&(tcp + &text("{name: dns, containerPort: 53, protocol: UDP}"))).warnings[0].problem.contains("for TCP"));
 }
 
 // Names and namespaces.
@@ -447,9 +630,9 @@ fn orphans() -> String {
 #[test]
 fn pods_without_their_owner_form_one_workload() {
     let specs = specs(&orphans());
-    let found: Vec<_> = specs.workloads.iter().map(|w| (w.field.as_str(), w.replicas, w.placed_on.join(" "))).collect();
+    let found: Vec<_> = specs.workloads.iter().map(|w| (w.spec.field.as_str(), w.spec.replicas, w.spec.placed_on.join(" "))).collect();
     assert_eq!(found, [("pods.shop", 2, "n1 n.2".to_owned()), ("pods.alone", 1, "n1".to_owned()), ("pods.set", 1, "n1".to_owned())]);
-    assert_eq!(specs.workloads[0].labels.keys().collect::<Vec<_>>(), ["app"]);
+    assert_eq!(specs.workloads[0].spec.labels.keys().collect::<Vec<_>>(), ["app"]);
 }
 
 #[test]
@@ -457,7 +640,7 @@ fn pods_say_where_replicas_run() {
     let nodes = (1..=12).map(|i| node(&format!("n{i}"))).collect::<String>();
     let set = deployment("a", "  replicas: 11\n").replace("Deployment", "StatefulSet");
     let pods: String = (0..11).rev().map(|i| pod(&format!("a-{i}"), &format!("n{}", i + 1), &owned("StatefulSet", "a"))).collect();
-    let placed = &specs(&(nodes.clone() + &set + &pods)).workloads[0].placed_on;
+    let placed = &specs(&(nodes.clone() + &set + &pods)).workloads[0].spec.placed_on;
     assert_eq!((placed[0].as_str(), placed[2].as_str(), placed[10].as_str()), ("n1", "n3", "n11"));
 
     // By ReplicaSet in the input, by hash, by labels, and by no owner at all.
@@ -474,16 +657,19 @@ fn pods_say_where_replicas_run() {
         let text = nodes.clone() + &deployment("a", "") + more + &pod("p", "n3", &of);
         let specs = specs(&text);
         assert_eq!(specs.workloads.len(), 1, "{text}");
-        assert_eq!((specs.workloads[0].field.as_str(), specs.workloads[0].placed_on.join(" ")), ("deployments.a", "n3".to_owned()));
+        assert_eq!(
+            (specs.workloads[0].spec.field.as_str(), specs.workloads[0].spec.placed_on.join(" ")),
+            ("deployments.a", "n3".to_owned())
+        );
     }
     let alone = specs(&(nodes.clone() + &replica_set + &pod("p", "n3", &owned("ReplicaSet", "a-h"))));
-    assert_eq!((alone.workloads[0].field.as_str(), alone.workloads[0].placed_on.join(" ")), ("replicasets.a-h", "n3".to_owned()));
+    assert_eq!((alone.workloads[0].spec.field.as_str(), alone.workloads[0].spec.placed_on.join(" ")), ("replicasets.a-h", "n3".to_owned()));
 
     // Too many, finished, and on a Node that is not there.
     let many = nodes.clone() + &deployment("a", "") + &pod("p", "n3", "") + &pod("q", "n2", "") + &pod("r", "gone", "");
     let many = many + &pod("s", "n1", "") + "status: {phase: Succeeded}\n";
     let specs = specs(&many);
-    assert_eq!(specs.workloads[0].placed_on, ["n3"]);
+    assert_eq!(specs.workloads[0].spec.placed_on, ["n3"]);
     assert!(specs.warnings.iter().any(|w| w.problem == "3 Pods run, but only 1 are asked for"));
     assert!(specs.warnings.iter().any(|w| w.problem.contains("`gone`")));
     assert!(specs.kept_out[0].reason.contains("Succeeded"));
@@ -493,7 +679,7 @@ fn pods_say_where_replicas_run() {
 fn daemon_sets_count_matching_nodes() {
     let set = deployment("a", "").replace("Deployment", "DaemonSet").replace("    spec:\n", "    spec:\n      nodeSelector: {disk: ssd}\n");
     let specs = specs(&(node("n1") + &node("n2") + &node("n3").replace("ssd", "hdd") + &set));
-    assert_eq!((specs.workloads[0].replicas, specs.workloads[0].daemon), (2, true));
+    assert_eq!((specs.workloads[0].spec.replicas, specs.workloads[0].spec.daemon), (2, true));
     assert!(invalid_field(&set.replace("spec:\n  selector", "spec:\n  replicas: 2\n  selector")));
 }
 
@@ -523,17 +709,80 @@ fn setting_fields() {
     ] {
         set(&mut all, path, value).unwrap_or_else(|e| panic!("{e}"));
     }
+    settle(&objects(DUMP), &mut all);
     let after = to_specs(&all).expect("sound");
     assert_eq!(after.services[0].external_traffic_policy, TrafficPolicy::Cluster);
     assert_eq!(after.services[1].ports[0].node_port, Some(30_081));
     assert_eq!((after.services[2].selector["app"].as_str(), after.services[2].internal_traffic_policy), ("web", TrafficPolicy::Local));
-    assert_eq!((after.workloads[0].replicas, after.workloads[0].pre_stop), (9, SimDuration::from_secs(20)));
+    assert_eq!((after.workloads[0].spec.replicas, after.workloads[0].spec.pre_stop), (9, SimDuration::from_secs(20)));
     assert_eq!(
-        (after.workloads[3].termination_grace, after.workloads[3].pre_stop),
+        (after.workloads[3].spec.termination_grace, after.workloads[3].spec.pre_stop),
         (SimDuration::from_secs(30), SimDuration::from_secs(7))
     );
     assert_eq!((after.nodes[0].zone.as_str(), after.nodes[0].region.as_str(), after.nodes[5].unschedulable), ("z", "r", false));
     assert_eq!(before.not_modelled.len(), after.not_modelled.len());
+}
+
+/// The Services of `text` after one change, settled as an experiment does; or the paths of what is wrong.
+fn changed(text: &str, fields: &[(&str, Value)]) -> Result<Vec<ServiceSpec>, Vec<String>> {
+    let before = objects(text);
+    let mut all = before.clone();
+    for (path, value) in fields {
+        set(&mut all, path, value.clone()).unwrap_or_else(|e| panic!("{e}"));
+    }
+    settle(&before, &mut all);
+    let specs = to_specs(&all).map_err(|errors| errors.into_iter().map(|e| e.field).collect::<Vec<_>>())?;
+    let again = json!({"apiVersion": "v1", "kind": "List", "items": to_yaml_values(&all)}).to_string();
+    assert_eq!(specs.services, self::specs(&again).services, "what is written back gives the same Services");
+    Ok(specs.services)
+}
+
+#[test]
+fn one_field_changes_a_type() {
+    // As a cluster has it, with every number given.
+    let lb = service(
+        "  type: LoadBalancer\n  externalTrafficPolicy: Local\n  internalTrafficPolicy: Cluster\n  healthCheckNodePort: 32001\n  clusterIP: 10.96.0.9\n  clusterIPs: [10.96.0.9]\n  ipFamilies: [IPv4]\n  ipFamilyPolicy: SingleStack\n  allocateLoadBalancerNodePorts: true\n  loadBalancerClass: example.com/lb\n  selector: {a: b}\n  ports: [{port: 80, nodePort: 30100}]\nstatus: {loadBalancer: {ingress: [{ip: 192.0.2.1, ipMode: VIP}]}}\n",
+    );
+    let to = |service_type: &str| changed(&lb, &[("services.web.spec.type", json!(service_type))]).map(|mut s| s.remove(0));
+    let node_port = to("NodePort").expect("legal");
+    assert_eq!((node_port.service_type, node_port.external_traffic_policy), (ServiceType::NodePort, TrafficPolicy::Local));
+    assert_eq!((node_port.ports[0].node_port, node_port.health_check_node_port), (Some(30_100), None));
+    assert!(node_port.load_balancer_ips.is_empty());
+    let cluster_ip = to("ClusterIP").expect("legal");
+    assert_eq!((cluster_ip.ports[0].node_port, cluster_ip.external_traffic_policy), (None, TrafficPolicy::Cluster));
+    assert_eq!(cluster_ip.cluster_ip, "10.96.0.9".parse().ok());
+    let alias = [("services.web.spec.type", json!("ExternalName")), ("services.web.spec.externalName", json!("db.example.com"))];
+    let alias = changed(&lb, &alias).expect("legal").remove(0);
+    assert_eq!((alias.cluster_ip, alias.external_name.as_str()), (None, "db.example.com"));
+    let spread = changed(&lb, &[("services.web.spec.externalTrafficPolicy", json!("Cluster"))]).expect("legal").remove(0);
+    assert_eq!((spread.health_check_node_port, spread.load_balancer_ips), (None, vec!["192.0.2.1".parse().expect("an address")]));
+    let headless = changed(
+        &service("  clusterIP: 10.96.0.9\n  clusterIPs: [10.96.0.9]\n  selector: {a: b}\n  ports: [{port: 80}]\n"),
+        &[("services.web.spec.clusterIP", json!("None"))],
+    );
+    assert!(headless.expect("legal")[0].is_headless());
+
+    // As people write it.
+    let plain = service("  selector: {a: b}\n  ports: [{port: 80}]\n");
+    let lb = changed(&plain, &[("services.web.spec.type", json!("LoadBalancer"))]).expect("legal").remove(0);
+    assert_eq!(lb.load_balancer_ips, ["198.18.0.1".parse::<std::net::IpAddr>().expect("an address")]);
+    let np = changed(&plain, &[("services.web.spec.type", json!("NodePort"))]).expect("legal").remove(0);
+    assert_eq!((lb.ports[0].node_port, lb.cluster_ip), (np.ports[0].node_port, np.cluster_ip), "numbers belong to the name");
+    let sticky = changed(&plain, &[("services.web.spec.sessionAffinity", json!("ClientIP"))]).expect("legal").remove(0);
+    assert_eq!(sticky.session_affinity, Some(SimDuration::from_secs(10_800)));
+    for distribution in ["PreferClose", "PreferSameZone", "PreferSameNode"] {
+        assert!(changed(&plain, &[("services.web.spec.trafficDistribution", json!(distribution))]).is_ok());
+    }
+
+    // What was asked for in the same breath is not dropped, and what the API server does not drop is refused.
+    let both = [("services.web.spec.ports[0].nodePort", json!(30_200)), ("services.web.spec.type", json!("ClusterIP"))];
+    let np = service("  type: NodePort\n  selector: {a: b}\n  ports: [{port: 80, nodePort: 30100}]\n");
+    assert_eq!(changed(&np, &both), Err(vec!["services.web.spec.ports[0].nodePort".to_owned()]));
+    let ranges = service("  type: LoadBalancer\n  loadBalancerSourceRanges: [10.0.0.0/8]\n  selector: {a: b}\n  ports: [{port: 80}]\n");
+    let refused = changed(&ranges, &[("services.web.spec.type", json!("NodePort"))]);
+    assert_eq!(refused, Err(vec!["services.web.spec.loadBalancerSourceRanges".to_owned()]));
+    let policy = changed(&plain, &[("services.web.spec.externalTrafficPolicy", json!("Local"))]);
+    assert_eq!(policy, Err(vec!["services.web.spec.externalTrafficPolicy".to_owned()]));
 }
 
 #[test]
@@ -550,7 +799,7 @@ fn setting_what_is_not_there() {
         ("deployments.web.spec.replicas", json!("three"), "expected a whole number"),
         ("deployments.web.spec.replicas.x", json!(1), "expected a map with `x` in it, found the number 6"),
         ("services.web.spec.ports[7].port", json!(1), "expected [0] to [0]"),
-        ("services.web.spec.sessionAffinity", json!("ClientIP"), "not modelled"),
+        ("services.web.spec.loadBalancerClass", json!("example.com/lb"), "not modelled"),
         ("services.web.metadata.name", json!("x"), "cannot be changed"),
         ("services.web", json!({}), "cannot be changed"),
         ("services.web.spec..type", json!("x"), "no path"),

@@ -39,12 +39,28 @@ subset! {
         /// Labels.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
         labels: Labels,
+        /// Annotations that Services are known to have.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Annotations::is_empty")]
+        annotations: Annotations,
         /// Who created it.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         owner_references: Vec<OwnerReference>,
         /// Present while it is being deleted.
         #[serde(skip_serializing_if = "Option::is_none")]
         deletion_timestamp: Option<String>,
+    }
+
+    /// Annotations of a Service that change where its traffic goes.
+    Annotations {
+        /// `Auto`: endpoints are shared out among zones in proportion to their CPU.
+        #[serde(rename = "service.kubernetes.io/topology-mode", skip_serializing_if = "Option::is_none")]
+        topology_mode: Option<String>,
+        /// The same, under its older name.
+        #[serde(rename = "service.kubernetes.io/topology-aware-hints", skip_serializing_if = "Option::is_none")]
+        topology_aware_hints: Option<String>,
+        /// Where `spec.loadBalancerSourceRanges` stood once: CIDRs with commas between them.
+        #[serde(rename = "service.beta.kubernetes.io/load-balancer-source-ranges", skip_serializing_if = "Option::is_none")]
+        load_balancer_source_ranges: Option<String>,
     }
 
     /// Who created an object.
@@ -70,6 +86,34 @@ subset! {
         /// Whether it takes new Pods.
         #[serde(default, deserialize_with = "nullable")]
         spec: NodeSpec,
+        /// Addresses and size, in a dump.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "NodeStatus::is_empty")]
+        status: NodeStatus,
+    }
+
+    /// `status` of a Node.
+    NodeStatus {
+        /// Where it is reached.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        addresses: Vec<NodeAddress>,
+        /// What Pods may use of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        allocatable: Option<Allocatable>,
+    }
+
+    /// One of a Node's addresses.
+    NodeAddress {
+        /// InternalIP, ExternalIP, Hostname, ...
+        r#type: String,
+        /// The address, or the name.
+        address: String,
+    }
+
+    /// `status.allocatable` of a Node.
+    Allocatable {
+        /// Cores.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cpu: Option<Quantity>,
     }
 
     /// `spec` of a Node.
@@ -298,11 +342,14 @@ subset! {
         api_version: String,
         /// `Service`.
         kind: String,
-        /// Name.
+        /// Name, annotations.
         #[serde(default, deserialize_with = "nullable")]
         metadata: Metadata,
         /// All the rest.
         spec: ServiceSpec,
+        /// The load balancer's address, in a dump.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "ServiceStatus::is_empty")]
+        status: ServiceStatus,
     }
 
     /// `spec` of a Service.
@@ -316,24 +363,98 @@ subset! {
         /// Its ports.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         ports: Vec<ServicePort>,
-        /// `None` for a headless Service; which address it is otherwise does not matter.
+        /// Its address; `None` for a headless Service; absent: chosen by Kubernetes.
         #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
         cluster_ip: Option<String>,
-        /// Cluster (if absent) or Local.
+        /// The same, with one of the other IP family; only the first is modelled.
+        #[serde(rename = "clusterIPs", default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        cluster_ips: Vec<String>,
+        /// IPv4, IPv6; only the first is modelled.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        ip_families: Vec<String>,
+        /// SingleStack, which is modelled, PreferDualStack or RequireDualStack.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip_family_policy: Option<String>,
+        /// Further addresses, which someone leads to the Nodes.
+        #[serde(rename = "externalIPs", default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        external_ips: Vec<String>,
+        /// What an ExternalName stands for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        external_name: Option<String>,
+        /// Cluster (if absent) or Local; only where the Service is reachable from outside.
         #[serde(skip_serializing_if = "Option::is_none")]
         external_traffic_policy: Option<String>,
         /// Cluster (if absent) or Local.
         #[serde(skip_serializing_if = "Option::is_none")]
         internal_traffic_policy: Option<String>,
-        /// Modelled as None.
+        /// PreferSameZone (once PreferClose) or PreferSameNode.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        traffic_distribution: Option<String>,
+        /// None (if absent) or ClientIP.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_affinity: Option<String>,
-        /// Modelled as false.
+        /// How long ClientIP lasts.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_affinity_config: Option<SessionAffinityConfig>,
+        /// Whether Pods count as ready that are not.
         #[serde(skip_serializing_if = "Option::is_none")]
         publish_not_ready_addresses: Option<bool>,
-        /// Modelled as none.
-        #[serde(rename = "externalIPs", default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-        external_ips: Vec<String>,
+        /// The address that a load balancer should have: deprecated, and up to its implementation.
+        #[serde(rename = "loadBalancerIP", skip_serializing_if = "Option::is_none")]
+        load_balancer_ip: Option<String>,
+        /// Who may use the load balancer, as CIDRs; none: everyone.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        load_balancer_source_ranges: Vec<String>,
+        /// Whose load balancer it is; all are modelled alike.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_balancer_class: Option<String>,
+        /// Whether a LoadBalancer is given node ports; absent: it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        allocate_load_balancer_node_ports: Option<bool>,
+        /// Where Nodes say whether they have Pods of it, for a LoadBalancer with policy Local; absent: chosen by Kubernetes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        health_check_node_port: Option<i64>,
+    }
+
+    /// How session affinity works.
+    SessionAffinityConfig {
+        /// By the client's address.
+        #[serde(rename = "clientIP", skip_serializing_if = "Option::is_none")]
+        client_ip: Option<ClientIpConfig>,
+    }
+
+    /// Session affinity by the client's address.
+    ClientIpConfig {
+        /// Seconds without traffic after which it ends; absent: 10800.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timeout_seconds: Option<i64>,
+    }
+
+    /// `status` of a Service.
+    ServiceStatus {
+        /// What the load balancer is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_balancer: Option<LoadBalancerStatus>,
+    }
+
+    /// What a Service's load balancer is.
+    LoadBalancerStatus {
+        /// Its addresses.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        ingress: Vec<LoadBalancerIngress>,
+    }
+
+    /// One of a load balancer's addresses.
+    LoadBalancerIngress {
+        /// The address, if it is known by address.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip: Option<String>,
+        /// The name, if it is known by name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hostname: Option<String>,
+        /// VIP (if absent) or Proxy.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip_mode: Option<String>,
     }
 
     /// One of a Service's ports.
@@ -355,11 +476,18 @@ subset! {
     }
 }
 
-impl PodStatus {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
+/// Structs that are left out when nothing is in them.
+macro_rules! may_be_empty {
+    ($($name:ident)*) => {$(
+        impl $name {
+            fn is_empty(&self) -> bool {
+                *self == Self::default()
+            }
+        }
+    )*};
 }
+
+may_be_empty! { Annotations NodeStatus PodStatus ServiceStatus }
 
 /// A number, or a name that stands for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -403,5 +531,28 @@ impl<'de> Deserialize<'de> for IntOrString {
             }
         }
         d.deserialize_any(Either)
+    }
+}
+
+/// A Kubernetes quantity: a number, or a text such as `3920m`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Quantity(pub serde_json::Value);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(d)? {
+            value @ (serde_json::Value::Number(_) | serde_json::Value::String(_)) => Ok(Self(value)),
+            _ => Err(D::Error::custom("expected a quantity, such as 4 or 3920m")),
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            serde_json::Value::String(s) => f.write_str(s),
+            other => write!(f, "{other}"),
+        }
     }
 }
