@@ -1,5 +1,6 @@
 //! What the model says of the conformance vectors' cases.
 
+pub mod control_plane;
 pub mod dataplane;
 
 #[cfg(test)]
@@ -9,7 +10,7 @@ mod tests {
     fn quick() {
         let v: Value = serde_json::from_str(include_str!("../../conformance/endpoint_selection.json")).unwrap();
         type G = fn(&Value, &Value) -> Result<Value, String>;
-        let groups: [(&str, G); 8] = [
+        let groups: [(&str, G); 19] = [
             ("categorize_endpoints", super::dataplane::categorize_endpoints),
             ("packet_flow", super::dataplane::packet_flow),
             ("conntrack_cleanup", super::dataplane::conntrack_cleanup),
@@ -18,6 +19,17 @@ mod tests {
             ("iptables_chain_pick", super::dataplane::iptables_chain_pick),
             ("nft_numgen_pick", super::dataplane::nft_numgen_pick),
             ("iptables_rule_count", super::dataplane::iptables_rule_count),
+            ("endpoint_conditions", super::control_plane::endpoint_conditions),
+            ("slice_condition_defaults", super::control_plane::slice_condition_defaults),
+            ("slice_missing_node", super::control_plane::slice_missing_node),
+            ("slice_packing", super::control_plane::slice_packing),
+            ("traffic_distribution_hints", super::control_plane::traffic_distribution_hints),
+            ("hints_annotation", super::control_plane::hints_annotation),
+            ("topology_node_ratios", super::control_plane::topology_node_ratios),
+            ("topology_auto", super::control_plane::topology_auto),
+            ("topology_rebalance", super::control_plane::topology_rebalance),
+            ("proxy_sync_schedule", super::control_plane::proxy_sync_schedule),
+            ("health_check_node_port", super::control_plane::health_check_node_port),
         ];
         let mut bad = 0;
         for (name, run) in groups {

@@ -47,7 +47,11 @@ impl SyncRunner {
             return None;
         }
         let at = now.max(self.not_before);
-        (at < self.due).then(|| self.due = at).and(self.due())
+        if at >= self.due {
+            return None;
+        }
+        self.due = at;
+        Some(at)
     }
 
     /// The time for a start has come: whether a run starts. It covers what changed until now.

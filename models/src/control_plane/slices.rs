@@ -45,9 +45,9 @@ pub struct Packing {
 #[must_use]
 pub fn pack(existing: &[ExistingSlice], new: usize, max: usize) -> Packing {
     let max = max.max(1);
-    let moved: usize = existing.iter().filter(|s| s.port_set_changed).map(|s| s.kept).sum();
-    let mut left = new.saturating_add(moved);
-    let (keep, drop): (Vec<_>, Vec<_>) = existing.iter().partition(|s| s.kept > 0 && !s.port_set_changed);
+    let moved = existing.iter().filter(|s| s.port_set_changed).map(|s| s.kept);
+    let mut left = moved.fold(new, usize::saturating_add);
+    let (keep, drop): (Vec<&ExistingSlice>, Vec<_>) = existing.iter().partition(|s| s.kept > 0 && !s.port_set_changed);
     let (touched, untouched): (Vec<_>, Vec<_>) = keep.into_iter().partition(|s| s.removed > 0 || s.endpoint_changed);
     let lengths = |slices: Vec<&ExistingSlice>| slices.iter().map(|s| s.kept).collect::<Vec<_>>();
     let (mut written, mut untouched, mut created) = (lengths(touched), lengths(untouched), Vec::new());

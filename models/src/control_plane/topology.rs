@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(allocations(&zones(&[0.5, 0.5]), 1), Err(Disabled::FewerEndpointsThanZones));
         assert_eq!(allocations(&zones(&[1.0]), 9), Err(Disabled::NodesReadyInOneZoneOnly));
         assert_eq!(allocations(&zones(&[0.5, 0.5]), 3), Err(Disabled::OverloadThresholdExceeded));
-        assert_eq!(allocations(&zones(&[0.8, 0.2]), 3), Ok(zones(&[0.8 * 3.0, 1.0])));
+        assert_eq!(allocations(&zones(&[0.75, 0.25]), 3), Ok(zones(&[2.25, 1.0])), "raised to the least number");
     }
 
     #[test]
