@@ -374,3 +374,54 @@ pub fn health_check_node_port(_: &Value, input: &Value) -> Result<Value, String>
     let found = health_check::answer(here, &endpoints, case.proxy_healthy);
     Ok(json!({ "local_ready": found.local_ready, "status": found.status }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_schedules_end() {
+        let case = |min: u64, max: u64, triggers: Value| {
+            let input = json!({ "min_interval_ms": min, "max_interval_ms": max, "retry_interval_ms": 0, "run_ms": 0,
+                "trigger_ms": triggers, "failing_runs": [1], "until_ms": 50 });
+            proxy_sync_schedule(&Value::Null, &input).map(|found| found["run_start_ms"].clone())
+        };
+        assert_eq!(case(10, 20, json!([])), Ok(json!([20, 40, 50])), "the failed run is repeated");
+        assert_eq!(case(10, 100, json!([7, 3, 3, 60])), Ok(json!([3, 13, 23])));
+        assert_eq!(case(0, u64::MAX, json!([0, u64::MAX])), Ok(json!([0])));
+        assert!(case(0, 0, json!([])).is_err_and(|e| e.contains("runs")));
+        assert!(case(2, 1, json!([])).is_err());
+    }
+
+    #[test]
+    fn odd_zones_are_answered_or_refused() {
+        let auto = |ratios: Value, ready: Value| {
+            let found = topology_auto(&Value::Null, &json!({ "cpu_ratio_by_zone": ratios, "ready_endpoints_by_zone": ready }))?;
+            Ok::<_, String>(found.get("reason").or(found.get("hints_per_zone")).cloned().unwrap_or_default())
+        };
+        let half = || json!({ "a": 0.5, "b": 0.5 });
+        assert_eq!(auto(half(), json!({})), Ok(json!("fewer_endpoints_than_zones")));
+        assert_eq!(auto(half(), json!({ "a": 2, "": 2 })), Ok(json!("no_zone_specified")));
+        assert_eq!(auto(half(), json!({ "c": 1, "a": 3 })), Ok(json!({ "a": 2, "b": 1, "c": 1 })));
+        assert_eq!(auto(json!({ "a": 1.0 }), json!({ "a": 3 })), Ok(json!("nodes_ready_in_one_zone_only")));
+        assert!(auto(json!({ "a": 5.0, "b": -4.0 }), json!({ "a": 3 })).is_err());
+        assert!(auto(half(), json!({ "a": u64::MAX, "b": u64::MAX })).is_err());
+        let rebalance = |n: f64| {
+            let input = json!({ "desired_by_zone": { "a": -n, "b": n }, "allocated_by_zone": {} });
+            topology_rebalance(&Value::Null, &input)
+        };
+        assert_eq!(rebalance(3.0), Ok(json!({ "give": { "a": 3 }, "receive": { "b": 3 } })));
+        assert!(rebalance(1e300).is_err());
+    }
+
+    #[test]
+    fn pods_without_any_node_leave_a_placeholder() {
+        let case = |existing: bool| {
+            let input = json!({ "pod_nodes": ["x", null], "nodes_present": [], "publish_not_ready_addresses": false,
+                "existing_slice_has_both": existing });
+            slice_missing_node(&Value::Null, &input)
+        };
+        assert_eq!(case(true), Ok(json!({ "endpoints": 0, "retry": true, "creates": 0, "updates": 1, "deletes": 0 })));
+        assert_eq!(case(false), Ok(json!({ "endpoints": 0, "retry": true, "creates": 1, "updates": 0, "deletes": 0 })));
+    }
+}
