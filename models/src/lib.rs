@@ -6,6 +6,7 @@
 //! | [`cluster`] | [`cluster::Cluster`]: all state, and the one match from event to verb; [`cluster::run`] |
 //! | [`api`] | Kubernetes nouns: Pods, Services, EndpointSets |
 //! | [`network`] | vertices, links, routes |
+//! | [`control_plane`] | what happens between a Pod's change and a Node's rules: slices, hints, syncs, health checks |
 //! | [`dataplane`] | how a Node realises Services: one [`dataplane::Proxy`] a Node |
 //! | [`load_balancer`] | what stands in front of the cluster |
 //! | [`dns`] | how clients find addresses by name |
@@ -16,6 +17,7 @@
 
 pub mod api;
 pub mod cluster;
+pub mod control_plane;
 pub mod dataplane;
 pub mod dns;
 pub mod explain;

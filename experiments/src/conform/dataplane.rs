@@ -21,19 +21,24 @@ const HERE: NodeId = NodeId(0);
 
 /// Names in the order they are met.
 #[derive(Default)]
-struct Names(Vec<String>);
+pub(super) struct Names(Vec<String>);
 
 impl Names {
-    fn id<I: Id>(&mut self, name: &str) -> I {
+    pub(super) fn id<I: Id>(&mut self, name: &str) -> I {
         let known = self.0.iter().position(|n| n == name);
         I::from_index(known.unwrap_or_else(|| {
             self.0.push(name.to_owned());
             self.0.len() - 1
         }))
     }
+
+    /// What `id` is called.
+    pub(super) fn name(&self, id: impl Id) -> String {
+        self.0.get(id.index()).cloned().unwrap_or_default()
+    }
 }
 
-fn read<'a, T: Deserialize<'a>>(input: &'a Value) -> Result<T, String> {
+pub(super) fn read<'a, T: Deserialize<'a>>(input: &'a Value) -> Result<T, String> {
     T::deserialize(input).map_err(|e| format!("the input is not of the shape of its group: {e}"))
 }
 

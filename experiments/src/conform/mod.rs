@@ -3,6 +3,7 @@
 //! A group of cases is one function below and one line in [`GROUPS`]. It is given the file's fixtures and a case's input, and
 //! answers what the model says in the shape of `expect`. Nothing depends on a case's id or values.
 
+mod control_plane;
 mod dataplane;
 mod service;
 
@@ -21,7 +22,17 @@ const GROUPS: &[(&str, Says)] = &[
     ("service_validation", service::service_validation),
     ("nodeport_band", service::nodeport_band),
     ("clusterip_band", service::clusterip_band),
-    ("hints_annotation", service::hints_annotation),
+    ("endpoint_conditions", control_plane::endpoint_conditions),
+    ("slice_condition_defaults", control_plane::slice_condition_defaults),
+    ("slice_missing_node", control_plane::slice_missing_node),
+    ("slice_packing", control_plane::slice_packing),
+    ("traffic_distribution_hints", control_plane::traffic_distribution_hints),
+    ("hints_annotation", control_plane::hints_annotation),
+    ("topology_node_ratios", control_plane::topology_node_ratios),
+    ("topology_auto", control_plane::topology_auto),
+    ("topology_rebalance", control_plane::topology_rebalance),
+    ("proxy_sync_schedule", control_plane::proxy_sync_schedule),
+    ("health_check_node_port", control_plane::health_check_node_port),
     ("categorize_endpoints", dataplane::categorize_endpoints),
     ("packet_flow", dataplane::packet_flow),
     ("conntrack_cleanup", dataplane::conntrack_cleanup),
