@@ -6,7 +6,7 @@ pub(crate) use svcsim_engine::SimDuration;
 pub(crate) use svcsim_engine::random::DistSpec;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Outcome, run};
-use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec, iptables};
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec, SyncSpec, iptables};
 use svcsim_models::load_balancer::{HealthCheck, LoadBalancerSpec, Parameters};
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, ShapeSpec, SiteSpec, ZonesSpec};
 use svcsim_models::record::{RunResult, SeriesResult};
@@ -122,9 +122,9 @@ pub(crate) fn workload_origin(name: &str) -> Origin {
     Origin::Workload(name.to_owned())
 }
 
-/// iptables whose rules are found in no time, so that latencies are sums of links and services.
+/// iptables whose rules are found and written in no time, so that latencies are sums of links and services.
 pub(crate) fn free_iptables() -> DataPlaneSpec {
-    DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, ..iptables::Spec::default() })
+    DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, sync: SyncSpec::INSTANT })
 }
 
 /// One switch with zero delays, Nodes `n0`, ..., the Service `web` of type LoadBalancer, a source `clients`, 10 s.

@@ -1,6 +1,6 @@
 //! [`Event`]: everything that can happen.
 
-use crate::ids::{PodId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
 use crate::load_balancer::Target;
 use svcsim_engine::Key;
 
@@ -100,6 +100,16 @@ pub enum Event {
     EndpointsPublished {
         /// The Service.
         service: ServiceId,
+    },
+    /// A Node's proxy begins to write its rules.
+    SyncStarts {
+        /// Which Node.
+        node: NodeId,
+    },
+    /// It has written them.
+    SyncEnds {
+        /// Which Node.
+        node: NodeId,
     },
     /// A published change reaches the next Nodes.
     EndpointsReachNodes {

@@ -29,6 +29,7 @@ pub use request::{Back, Connection, Outcome, Request, Stage};
 pub use run::{check, explain, pods_by_node, run};
 
 use crate::api::{EndpointSet, Pod};
+use crate::control_plane::proxy_sync::SyncRunner;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
@@ -38,7 +39,7 @@ use crate::record::Recorder;
 use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
 use crate::workload::Arrivals;
 use probe::Probe;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
@@ -88,6 +89,8 @@ pub struct Cluster {
     endpoints: IdVec<ServiceId, EndpointState>,
     /// The EndpointSlices last written, which DNS answers by.
     published: IdVec<ServiceId, Rc<EndpointSet>>,
+    /// Each zone's part of the Nodes' CPU, for hints in its proportion.
+    cpu_ratios: Option<BTreeMap<ZoneId, f64>>,
     load_balancers: IdVec<ServiceId, Option<Balancer>>,
     workloads: IdVec<WorkloadId, Workload>,
     replicas: IdVec<ReplicaId, Replica>,
@@ -115,6 +118,11 @@ struct Node {
     zone: Option<ZoneId>,
     proxy: Proxy,
     conntrack: Conntrack,
+    /// When the proxy writes its rules.
+    sync: SyncRunner,
+    /// Changes that it has heard of, and those that it is writing.
+    news: Vec<(ServiceId, Rc<EndpointSet>)>,
+    writing: Vec<(ServiceId, Rc<EndpointSet>)>,
     /// Pods that ever ran here: their addresses count up.
     pods: u32,
 }
@@ -269,6 +277,8 @@ impl Model for Cluster {
             Event::PodKilled { pod } => self.pod_killed(pod, ctx),
             Event::CrashDetected { pod } => self.crash_detected(pod, ctx),
             Event::EndpointsPublished { service } => self.endpoints_published(service, ctx),
+            Event::SyncStarts { node } => self.start_sync(node, ctx),
+            Event::SyncEnds { node } => self.finish_sync(node, ctx),
             Event::EndpointsReachNodes { update } => self.endpoints_reach_nodes(update, ctx),
         }
     }

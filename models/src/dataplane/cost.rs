@@ -60,6 +60,15 @@ pub struct SyncSpec {
 }
 
 impl SyncSpec {
+    /// Rules that follow changes at once.
+    pub const INSTANT: Self = Self {
+        min_sync_period: SimDuration::ZERO,
+        base: SimDuration::ZERO,
+        per_service_port: SimDuration::ZERO,
+        per_endpoint: SimDuration::ZERO,
+        per_changed_endpoint: SimDuration::ZERO,
+    };
+
     /// How long a sync takes.
     #[must_use]
     pub fn duration(&self, rules: &RuleSet, change: Change) -> SimDuration {

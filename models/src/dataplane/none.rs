@@ -13,15 +13,11 @@ pub struct Spec {}
 
 /// Nothing.
 #[derive(Clone, Debug)]
-pub struct Unproxied {
-    sync: SyncSpec,
-}
+pub struct Unproxied;
 
 impl Unproxied {
     pub(super) fn new(_: &Spec) -> Self {
-        let zero = SimDuration::ZERO;
-        let sync = SyncSpec { min_sync_period: zero, base: zero, per_service_port: zero, per_endpoint: zero, per_changed_endpoint: zero };
-        Self { sync }
+        Self
     }
 }
 
@@ -47,6 +43,6 @@ impl DataPlane for Unproxied {
     }
 
     fn sync(&self) -> &SyncSpec {
-        &self.sync
+        &SyncSpec::INSTANT
     }
 }

@@ -57,7 +57,7 @@ pub struct ClusterSpec {
 pub struct PropagationSpec {
     /// From the change of a Pod until the EndpointSlice is written.
     pub publish: DistSpec<SimDuration>,
-    /// From there until one Node's rules have changed, drawn for each Node and change by itself.
+    /// From there until one Node's proxy has heard of it, drawn for each Node and change by itself; its sync follows.
     pub to_node: DistSpec<SimDuration>,
 }
 
@@ -114,7 +114,7 @@ mod defaults {
         DistSpec::Constant(SimDuration::from_millis(50))
     }
     pub(super) fn to_node() -> DistSpec<SimDuration> {
-        DistSpec::Uniform { min: SimDuration::from_millis(10), max: SimDuration::from_millis(1_000) }
+        DistSpec::Uniform { min: SimDuration::from_millis(5), max: SimDuration::from_millis(50) }
     }
     pub(super) fn detection() -> DistSpec<SimDuration> {
         DistSpec::Uniform { min: SimDuration::ZERO, max: SimDuration::from_secs(1) }

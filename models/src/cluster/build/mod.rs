@@ -6,6 +6,8 @@ mod source;
 use super::run::stream;
 use super::{Balancer, Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, PodPhase, Service, Vantage};
+use crate::control_plane::proxy_sync::SyncRunner;
+use crate::control_plane::topology::{self, NodeCpu};
 use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
@@ -21,6 +23,8 @@ use svcsim_engine::{Id, IdVec, SimDuration, SimTime, Slab};
 const MOST: u32 = 1_000_000;
 /// Cores of a Node whose object gives none.
 const DEFAULT_CORES: u32 = 4;
+/// kube-proxy repeats a failed sync after its `syncPeriod`; syncs do not fail here.
+const SYNC_RETRY: SimDuration = SimDuration::from_secs(30);
 
 impl Cluster {
     /// Builds the cluster with its Pods running and every Node up to date.
@@ -38,6 +42,7 @@ impl Cluster {
             rules: RuleSet::default(),
             endpoints: IdVec::new(),
             published: IdVec::new(),
+            cpu_ratios: None,
             load_balancers: IdVec::new(),
             workloads: IdVec::new(),
             replicas: IdVec::new(),
@@ -99,9 +104,21 @@ impl Cluster {
             let vantage = Vantage { node: id, zone, node_hints: true };
             let proxy = Proxy::new(vantage, addresses, &spec.proxy, &spec.data_plane, stream(streams, Purpose::Proxy, &node.name));
             let cores = node.cpu_millis.map_or(DEFAULT_CORES, |m| m.div_ceil(1_000) as u32);
-            let conntrack = Conntrack::new(&spec.conntrack, cores);
-            self.nodes.push(Node { spec: node.clone(), vertex: self.network.node_vertex(id), zone, proxy, conntrack, pods: 0 });
+            let sync = SyncRunner::new(proxy.plane().sync().min_sync_period, None, SYNC_RETRY);
+            self.nodes.push(Node {
+                spec: node.clone(),
+                vertex: self.network.node_vertex(id),
+                zone,
+                proxy,
+                conntrack: Conntrack::new(&spec.conntrack, cores),
+                sync,
+                news: Vec::new(),
+                writing: Vec::new(),
+                pods: 0,
+            });
         }
+        let cpu = |n: &Node| NodeCpu { zone: n.zone, cpu_millis: n.spec.cpu_millis, ready: true, control_plane: n.spec.control_plane };
+        self.cpu_ratios = topology::cpu_ratios(self.nodes.iter().map(cpu));
         Ok(())
     }
 

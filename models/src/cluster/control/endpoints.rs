@@ -1,12 +1,16 @@
 //! Changes of Pods become EndpointSlices, and these reach every Node in its own time. Until the last has
 //! them, Nodes disagree; that gap is where requests are lost.
 
-use crate::api::{Conditions, Endpoint, EndpointSet, Hints, Pod, PodPhase, PortEndpoints};
+use crate::api::{Endpoint, EndpointSet, Hints, Pod, PodPhase, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Update};
-use crate::ids::{ServiceId, WorkloadId};
+use crate::control_plane::{conditions, hints, topology};
+use crate::dataplane::Change;
+use crate::ids::{NodeId, PodId, ServiceId, WorkloadId};
 use crate::spec::{ContainerPortSpec, TargetPort};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use svcsim_engine::{Id, SimDuration, SimTime};
 
 impl Cluster {
     /// A Pod of `workload` has changed: the EndpointSlices of its Services will be written, once for all that
@@ -72,24 +76,29 @@ impl Cluster {
     /// The endpoints of one port: Pods that listen under its target port.
     fn port_endpoints(&self, id: ServiceId, port: usize) -> PortEndpoints {
         let service = &self.table.services[id];
+        let hinted = service.topology_mode_auto || service.traffic_distribution.is_some();
+        // What is not ready keeps the hints that it had.
+        let before = self.published.iter().nth(id.index()).and_then(|set| set.ports.get(port)).filter(|_| hinted);
+        let known: BTreeMap<PodId, &Hints> = before.iter().flat_map(|p| p.endpoints.iter().map(|e| (e.pod, &e.hints))).collect();
         let mut endpoints = Vec::new();
         for &workload in &service.backends {
             let Some(number) = self.target_port(id, port, workload) else { continue };
             let listed = |p: &Pod| p.phase.listed() || (service.publish_not_ready_addresses && p.phase == PodPhase::Starting);
             let pods = self.workloads[workload].pods.iter().map(|&pod| (pod, &self.pods[pod])).filter(|(_, p)| listed(p));
-            endpoints.extend(pods.map(|(pod, p)| {
-                let (serving, terminating) = (p.phase.serving(), p.phase.terminating());
-                let ready = service.publish_not_ready_addresses || (serving && !terminating);
-                Endpoint {
-                    pod,
-                    ip: p.ip,
-                    port: number,
-                    node: Some(p.node),
-                    zone: self.nodes[p.node].zone,
-                    conditions: Conditions { ready, serving, terminating },
-                    hints: Hints::default(),
-                }
+            endpoints.extend(pods.map(|(pod, p)| Endpoint {
+                pod,
+                ip: p.ip,
+                port: number,
+                node: Some(p.node),
+                zone: self.nodes[p.node].zone,
+                conditions: conditions::of_pod(p.phase.serving(), p.phase.terminating(), service.publish_not_ready_addresses),
+                hints: known.get(&pod).map_or_else(Hints::default, |h| (*h).clone()),
             }));
+        }
+        // The annotation goes before the field; a feature that is off leaves no hints, which is no error.
+        match service.topology_mode_auto {
+            true => drop(topology::add_hints(self.cpu_ratios.as_ref(), &mut endpoints)),
+            false => hints::prefer(service.traffic_distribution, &mut endpoints),
         }
         PortEndpoints::new(endpoints)
     }
@@ -108,17 +117,52 @@ impl Cluster {
 
     /// The change reaches the Nodes whose time has come; the next ones follow.
     pub(in crate::cluster) fn endpoints_reach_nodes(&mut self, index: u32, ctx: &mut Ctx<'_>) {
-        let update = &mut self.updates[index as usize];
-        while let Some(&(at, node)) = update.wave.last() {
+        while let Some(&(at, node)) = self.updates[index as usize].wave.last() {
             if at > ctx.now() {
                 ctx.schedule_at(at, Event::EndpointsReachNodes { update: index });
                 return;
             }
+            let update = &mut self.updates[index as usize];
             update.wave.pop();
-            let state = &mut self.endpoints[update.service];
-            if self.nodes[node].proxy.learn(update.service, &update.set) && update.set.version == state.version {
+            let news = (update.service, Rc::clone(&update.set));
+            let n = &mut self.nodes[node];
+            n.news.push(news);
+            if let Some(at) = n.sync.trigger(ctx.now()) {
+                self.sync_due(node, at, ctx);
+            }
+        }
+    }
+
+    /// A Node's proxy is to write its rules at `at`, which may be now.
+    fn sync_due(&mut self, node: NodeId, at: SimTime, ctx: &mut Ctx<'_>) {
+        if at > ctx.now() { ctx.schedule_at(at, Event::SyncStarts { node }) } else { self.start_sync(node, ctx) }
+    }
+
+    /// A Node's proxy writes its rules with what it has heard of until now.
+    pub(in crate::cluster) fn start_sync(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        let n = &mut self.nodes[node];
+        if !n.sync.start(ctx.now()) {
+            return;
+        }
+        n.writing = std::mem::take(&mut n.news);
+        let ready = |(_, set): &(ServiceId, Rc<EndpointSet>)| set.ports.iter().map(|p| p.ready().len() as u32).sum::<u32>();
+        let change = Change { endpoints: n.writing.iter().map(ready).sum() };
+        let takes = n.proxy.plane().sync().duration(&self.rules, change);
+        if takes == SimDuration::ZERO { self.finish_sync(node, ctx) } else { ctx.schedule_in(takes, Event::SyncEnds { node }) }
+    }
+
+    /// The rules are written: from now on the Node decides by them.
+    pub(in crate::cluster) fn finish_sync(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        let n = &mut self.nodes[node];
+        n.proxy.synced();
+        for (service, set) in std::mem::take(&mut n.writing) {
+            let state = &mut self.endpoints[service];
+            if n.proxy.learn(service, &set) && set.version == state.version {
                 state.fresh_nodes += 1;
             }
+        }
+        if let Some(at) = n.sync.finish(ctx.now(), true) {
+            self.sync_due(node, at, ctx);
         }
     }
 

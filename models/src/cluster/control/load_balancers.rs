@@ -1,7 +1,8 @@
 //! Load balancers learn of targets and check their health.
 
-use crate::api::EndpointSet;
+use crate::api::{EndpointSet, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request};
+use crate::control_plane::health_check;
 use crate::ids::{NodeId, ServiceId};
 use crate::load_balancer::{LoadBalancer, Probe, Target, Targets};
 use std::collections::BTreeSet;
@@ -132,8 +133,10 @@ impl Cluster {
 }
 
 impl Node {
-    /// Whether its proxy knows a ready endpoint of `service` on it, which is `id`.
+    /// Whether `healthCheckNodePort` answers 200 on it, which is `id`.
     pub(in crate::cluster) fn has_ready(&self, service: ServiceId, id: NodeId) -> bool {
-        self.proxy.view(service).ports.iter().any(|p| !p.ready_on(id).is_empty())
+        let local = |p: &PortEndpoints| p.ready_on(id).iter().map(|i| p.endpoints[*i as usize].clone()).collect::<Vec<_>>();
+        let endpoints: Vec<_> = self.proxy.view(service).ports.iter().flat_map(local).collect();
+        health_check::answer(id, &endpoints, true).status == 200
     }
 }
