@@ -5,6 +5,7 @@
 //! | [`spec`] | [`spec::ClusterSpec`]: what an experiment says of the world, as plain data |
 //! | [`cluster`] | [`cluster::Cluster`]: all state, and the one match from event to verb; [`cluster::run`] |
 //! | [`api`] | Kubernetes nouns: Pods, Services, EndpointSets |
+//! | [`controllers`] | how many Pods there should be |
 //! | [`network`] | vertices, links, routes |
 //! | [`control_plane`] | what happens between a Pod's change and a Node's rules: slices, hints, syncs, health checks |
 //! | [`dataplane`] | how a Node realises Services: one [`dataplane::Proxy`] a Node |
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod cluster;
 pub mod control_plane;
+pub mod controllers;
 pub mod dataplane;
 pub mod dns;
 pub mod explain;

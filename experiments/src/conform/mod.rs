@@ -4,6 +4,7 @@
 //! answers what the model says in the shape of `expect`. Nothing depends on a case's id or values.
 
 mod control_plane;
+mod controllers;
 mod dataplane;
 mod service;
 
@@ -31,6 +32,12 @@ const GROUPS: &[(&str, Says)] = &[
     ("topology_node_ratios", control_plane::topology_node_ratios),
     ("topology_auto", control_plane::topology_auto),
     ("topology_rebalance", control_plane::topology_rebalance),
+    ("rolling_fenceposts", controllers::rolling_fenceposts),
+    ("rolling_max_unavailable", controllers::rolling_max_unavailable),
+    ("rolling_new_replicas", controllers::rolling_new_replicas),
+    ("rolling_old_replicas", controllers::rolling_old_replicas),
+    ("hpa_desired_replicas", controllers::hpa_desired_replicas),
+    ("hpa_scale_limits", controllers::hpa_scale_limits),
     ("proxy_sync_schedule", control_plane::proxy_sync_schedule),
     ("health_check_node_port", control_plane::health_check_node_port),
     ("categorize_endpoints", dataplane::categorize_endpoints),

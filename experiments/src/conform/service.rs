@@ -1,7 +1,6 @@
 //! What the model says of Services as objects: which numbers are given out, what can be created, what annotations mean.
 
 use crate::input::kubernetes::api_server::{addresses::parse_cidr, validation};
-use crate::input::kubernetes::services::topology_mode_auto;
 use crate::input::kubernetes::types::{
     Annotations, ClientIpConfig, IntOrString, Metadata, Service, ServicePort, ServiceSpec, SessionAffinityConfig,
 };
@@ -76,21 +75,6 @@ pub fn service_validation(_fixtures: &Value, input: &Value) -> Result<Value, Str
         None => json!({ "valid": true }),
         Some(violation) => json!({ "valid": false, "field": field(&violation.path) }),
     })
-}
-
-/// Whether a Service's annotations ask for topology-aware hints.
-pub fn hints_annotation(_fixtures: &Value, input: &Value) -> Result<Value, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Input {
-        #[serde(rename = "service.kubernetes.io/topology-mode")]
-        topology_mode: Option<String>,
-        #[serde(rename = "service.kubernetes.io/topology-aware-hints")]
-        topology_aware_hints: Option<String>,
-    }
-    let Input { topology_mode, topology_aware_hints } = parse(input)?;
-    let annotations = Annotations { topology_mode, topology_aware_hints, ..Annotations::default() };
-    Ok(json!({ "enabled": topology_mode_auto(&annotations) }))
 }
 
 fn parse<'de, T: Deserialize<'de>>(input: &'de Value) -> Result<T, String> {
@@ -342,23 +326,8 @@ mod tests {
             (nodeport_band, json!({"range_first": 5, "range_last": 9, "range_size": 7})),
             (clusterip_band, json!({"cidr": "10.0.0.0/33"})),
             (service_validation, json!({"type": "ClusterIP", "colour": "red"})),
-            (hints_annotation, json!({"topology": null})),
         ] {
             assert!(adaptor(&Value::Null, &input).is_err(), "{input}");
-        }
-    }
-
-    #[test]
-    fn annotations() {
-        for (mode, hints, expected) in [
-            (json!(null), json!(null), false),
-            (json!("Auto"), json!(null), true),
-            (json!("auto"), json!("Disabled"), false),
-            (json!("Disabled"), json!("auto"), true),
-            (json!(null), json!("AUTO"), false),
-        ] {
-            let input = json!({"service.kubernetes.io/topology-mode": mode, "service.kubernetes.io/topology-aware-hints": hints});
-            assert_eq!(hints_annotation(&Value::Null, &input), Ok(json!({"enabled": expected})), "{input}");
         }
     }
 }

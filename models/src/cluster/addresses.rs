@@ -8,8 +8,6 @@ use svcsim_engine::random::entity;
 
 /// The cluster CIDR, by which Nodes tell Pods from others: 256 addresses a Node.
 const PODS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 128, 0, 0), 9);
-/// The Service CIDR that kubeadm uses.
-const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12);
 /// Nodes whose objects give no address.
 const NODES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12);
 /// Clients outside (RFC 6598's shared space, so that they are nobody's).
@@ -19,10 +17,6 @@ const LOAD_BALANCERS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0)
 
 pub(super) fn pod_cidr() -> IpNet {
     PODS.into()
-}
-
-pub(super) fn service_cidr() -> IpNet {
-    SERVICES.into()
 }
 
 pub(super) fn node(index: usize) -> IpAddr {

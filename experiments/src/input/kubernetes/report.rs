@@ -159,8 +159,5 @@ pub(super) fn not_default(object: &Object) -> Vec<(String, String)> {
     if let Some(class) = &spec.load_balancer_class {
         list("loadBalancerClass", class.clone());
     }
-    let other = |p: &Option<String>| p.clone().filter(|p| !matches!(p.as_str(), "" | "TCP"));
-    let protocols = spec.ports.iter().enumerate().filter_map(|(i, p)| Some((format!("spec.ports[{i}].protocol"), other(&p.protocol)?)));
-    found.extend(protocols);
     found
 }

@@ -4,9 +4,10 @@ use super::api_server::addresses::{parse_cidr, parse_ip};
 use super::api_server::validation::{self, source_ranges};
 use super::api_server::{AFFINITY_SECONDS, allocation, defaults};
 use super::specs::{Found, Import, same_namespace, seconds};
-use super::types::{Annotations, IntOrString, Service, ServicePort};
+use super::types::{IntOrString, Service, ServicePort};
 use super::{Body, KeptOut, Object};
 use std::collections::BTreeSet;
+use svcsim_models::control_plane::hints::hints_enabled;
 use svcsim_models::spec::{IpMode, Protocol, ServicePortSpec, ServiceSpec, ServiceType, TargetPort, TrafficDistribution, TrafficPolicy};
 
 /// Reads all Services, after the workloads.
@@ -70,7 +71,10 @@ fn spec(object: &Object, service: &Service) -> ServiceSpec {
             Some("PreferSameNode") => Some(TrafficDistribution::PreferSameNode),
             _ => None,
         },
-        topology_mode_auto: topology_mode_auto(&service.metadata.annotations),
+        topology_mode_auto: hints_enabled(
+            service.metadata.annotations.topology_mode.as_deref(),
+            service.metadata.annotations.topology_aware_hints.as_deref(),
+        ),
         publish_not_ready_addresses: spec.publish_not_ready_addresses == Some(true),
         external_name: spec.external_name.clone().unwrap_or_default(),
     }
@@ -103,13 +107,6 @@ pub(super) fn protocol(name: Option<&str>) -> Protocol {
 /// A port's number; none for 0 and what is no port.
 pub(super) fn port_number(number: i64) -> Option<u16> {
     u16::try_from(number).ok().filter(|n| *n > 0)
-}
-
-/// The annotation that asks for topology-aware hints: only these spellings count, and of the two names the older one decides
-/// where both are present (`k8s.io/endpointslice/util/utils.go`, `hintsEnabled`).
-pub(crate) fn topology_mode_auto(annotations: &Annotations) -> bool {
-    let mode = annotations.topology_aware_hints.as_ref().or(annotations.topology_mode.as_ref());
-    mode.is_some_and(|mode| matches!(mode.as_str(), "Auto" | "auto"))
 }
 
 /// The addresses that Nodes translate; if there are none, those that they leave alone (`pkg/proxy/serviceport.go`).
@@ -147,13 +144,6 @@ fn check_addresses(import: &mut Import<'_>, object: &Object, service: &Service) 
 
 /// The workloads behind the Service: that there are any, in its namespace, with the ports it names.
 fn check_backends(import: &mut Import<'_>, object: &Object, service: &Service) {
-    for (i, port) in service.spec.ports.iter().enumerate() {
-        if let protocol @ ("UDP" | "SCTP") = port.protocol.as_deref().unwrap_or_default() {
-            let why = "requests to this port have connections, and answers, that the real ones have not";
-            let problem = format!("{protocol} is simulated as TCP is");
-            import.warnings.push(object.warning(&format!("spec.ports[{i}].protocol"), problem, why));
-        }
-    }
     let selector = &service.spec.selector;
     let selects = |w: &&Found<'_>| selector.iter().all(|(k, v)| w.facts.spec.labels.get(k) == Some(v));
     let backends: Vec<_> = import.workloads.iter().filter(selects).collect();

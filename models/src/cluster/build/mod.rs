@@ -5,7 +5,7 @@ mod source;
 
 use super::run::stream;
 use super::{Balancer, Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
-use crate::api::{EndpointSet, PodPhase, Service, Vantage};
+use crate::api::{EndpointSet, PodPhase, Service, Vantage, allocator};
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::topology::{self, NodeCpu};
 use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
@@ -213,7 +213,7 @@ impl Cluster {
             }
             self.endpoints.push(EndpointState::default());
         }
-        self.table = ServiceTable::new(services, Some(addresses::service_cidr()));
+        self.table = ServiceTable::new(services, Some(allocator::service_cidr().into()));
         Ok(())
     }
 
