@@ -18,6 +18,7 @@ pub mod dataplane;
 pub mod dns;
 pub mod ids;
 pub mod load_balancer;
+pub mod maglev;
 pub mod network;
 pub mod record;
 pub mod spec;
