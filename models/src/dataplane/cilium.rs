@@ -298,3 +298,157 @@ fn jhash_final([mut a, mut b, mut c]: [u32; 3]) -> u32 {
     one(&mut c, b, 24);
     c
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Conditions, Endpoint, Hints};
+    use crate::ids::{NodeId, PodId, ServiceId};
+    use svcsim_engine::SimTime;
+
+    fn packet(protocol: Protocol, src: IpAddr, sport: u16) -> Packet {
+        Packet { protocol, src, sport, dst: [172, 16, 0, 1].into(), dport: 30_080 }
+    }
+
+    /// The kernel's `jhash` is Jenkins' `hashword` but for its start; his own vectors (`lookup3.c` driver5): the empty key with
+    /// seeds 0 and 0xdeadbeef.
+    #[test]
+    fn final_and_mix_are_lookup3() {
+        assert_eq!(jhash_final([0xdead_beef; 3]), {
+            // By hand from the definition, one line at a time.
+            let (mut a, mut b, mut c) = (0xdead_beefu32, 0xdead_beefu32, 0xdead_beefu32);
+            c = (c ^ b).wrapping_sub(b.rotate_left(14));
+            a = (a ^ c).wrapping_sub(c.rotate_left(11));
+            b = (b ^ a).wrapping_sub(a.rotate_left(25));
+            c = (c ^ b).wrapping_sub(b.rotate_left(16));
+            a = (a ^ c).wrapping_sub(c.rotate_left(4));
+            b = (b ^ a).wrapping_sub(a.rotate_left(14));
+            (c ^ b).wrapping_sub(b.rotate_left(24))
+        });
+        // "Four score and seven years ago" with seed 0 is 0x17770551: two blocks mixed, the rest finished.
+        let text = b"Four score and seven years ago";
+        let word = |i: usize| text.iter().skip(i * 4).take(4).rev().fold(0u32, |w, b| w << 8 | u32::from(*b));
+        let start = 0xdead_beef + text.len() as u32;
+        let add = |state: [u32; 3], from: usize| [0, 1, 2].map(|i| state[i].wrapping_add(word(from + i)));
+        let state = jhash_mix(add([start; 3], 0));
+        assert_eq!(jhash_final(add(jhash_mix(add(state, 3)), 6)), 0x1777_0551);
+    }
+
+    #[test]
+    fn the_hash_of_a_flow_leaves_out_the_node_dialled_but_nothing_else() {
+        let one = packet(Protocol::Tcp, [192, 0, 2, 1].into(), 40_000);
+        assert_eq!(flow_hash(&one), flow_hash(&Packet { dst: [172, 16, 0, 2].into(), ..one }));
+        let others = [
+            Packet { src: [192, 0, 2, 2].into(), ..one },
+            Packet { sport: 40_001, ..one },
+            Packet { dport: 80, ..one },
+            Packet { protocol: Protocol::Udp, ..one },
+            Packet { src: "fd00::1".parse().expect("an address"), ..one },
+            Packet { src: "fd00::1:0:0:0".parse().expect("an address"), ..one },
+        ];
+        let mut hashes: Vec<u32> = others.iter().chain([&one]).map(flow_hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 7);
+    }
+
+    fn endpoints(n: u8, without: Option<u8>) -> Vec<Endpoint> {
+        let conditions = Conditions { ready: true, serving: true, terminating: false };
+        let endpoint = |i: u8| Endpoint {
+            pod: PodId(u32::from(i)),
+            ip: [10, 128, 0, i].into(),
+            port: 80,
+            node: Some(NodeId(0)),
+            zone: None,
+            conditions,
+            hints: Hints::default(),
+        };
+        (0..n).filter(|i| Some(*i) != without).map(endpoint).collect()
+    }
+
+    /// 20 backends at the default size: a removal must move its own twentieth, and less than 2 % of the others.
+    #[test]
+    fn maglev_moves_few_flows_when_a_backend_goes() {
+        let mut stream = svcsim_engine::random::Streams::new(1, 0).stream(7, 0);
+        let mut plane = Cilium::new(&Spec { algorithm: Algorithm::Maglev, ..Spec::default() });
+        let mut pods = |endpoints: &[Endpoint], version| -> Vec<u32> {
+            let candidates: Vec<u32> = (0..endpoints.len() as u32).collect();
+            let server = VirtualServer { service: ServiceId(0), port: 0, address: Address::NodePort };
+            let flow = |i: u16| {
+                let packet = packet(Protocol::Tcp, [192, 0, (i >> 8) as u8, i as u8].into(), 40_000 ^ i);
+                let (sender, scope, now, candidates) = (Sender::Outside, Scope::Cluster, SimTime::ZERO, candidates.as_slice());
+                let choice = Choice { server, sender, packet, endpoints, candidates, scope, version, now };
+                choice.endpoint(plane.choose(&choice, &mut stream).expect("there are backends")).pod.0
+            };
+            (0..10_000).map(flow).collect()
+        };
+        let before = pods(&endpoints(20, None), 1);
+        let after = pods(&endpoints(20, Some(7)), 2);
+        let of_the_gone = before.iter().filter(|p| **p == 7).count();
+        let moved = before.iter().zip(&after).filter(|(b, a)| **b != 7 && a != b).count();
+        assert!(of_the_gone.abs_diff(500) < 100 && moved < 200, "{of_the_gone} had to move, {moved} others did");
+        assert!(!after.contains(&7));
+    }
+
+    #[test]
+    fn sizes_of_tables_are_checked() {
+        let spec = |size: u32| serde_json::from_str::<Spec>(&format!("{{\"tableSize\": {size}}}"));
+        assert_eq!(spec(251).expect("allowed").table_size, 251);
+        assert!(spec(257).expect_err("a prime, but none of Cilium's").to_string().contains("16381"));
+    }
+
+    #[test]
+    fn the_mode_decides_for_pods_elsewhere_only() {
+        let given = Forward { pod: PodId(0), snat: true, direct: false, lookup: SimDuration::ZERO };
+        let finished = |mode, protocol, local, inside| {
+            let mut forward = given;
+            let packet = packet(protocol, [192, 0, 2, 1].into(), 40_000);
+            Cilium::new(&Spec { mode, ..Spec::default() }).finish(&packet, local, inside, &mut forward);
+            (forward.snat, forward.direct)
+        };
+        use {Mode as M, Protocol as P};
+        for (mode, protocol, away) in [
+            (M::Snat, P::Tcp, (true, false)),
+            (M::Dsr, P::Udp, (false, true)),
+            (M::Hybrid, P::Tcp, (false, true)),
+            (M::Hybrid, P::Udp, (true, false)),
+            (M::Hybrid, P::Sctp, (true, false)),
+        ] {
+            assert_eq!(finished(mode, protocol, false, false), away, "{mode:?} {protocol}");
+            assert_eq!(finished(mode, protocol, true, false), (false, false), "{mode:?} {protocol}, here");
+            assert_eq!(finished(mode, protocol, false, true), (false, true), "{mode:?} {protocol}, from inside");
+        }
+    }
+
+    #[test]
+    fn candidates_by_sender_policy_and_topology() {
+        use crate::api::{Categories, Service};
+        use crate::spec::ServiceSpec;
+        let spec = ServiceSpec {
+            external_traffic_policy: TrafficPolicy::Local,
+            external_ips: vec![[203, 0, 113, 1].into()],
+            ..ServiceSpec::default()
+        };
+        let cluster_too = ServiceSpec { external_traffic_policy: TrafficPolicy::Cluster, ..spec.clone() };
+        let all = |plane: &Cilium, spec: &ServiceSpec, address, sender| {
+            let service = Service::new(spec.clone(), Vec::new());
+            let categories = Categories { cluster: Some(&[1]), local: Some(&[2]), has_any: true };
+            let (detects_pods, masquerade_all) = (true, true);
+            let q = Question { service: &service, address, sender, categories, unhinted: &[1, 3], detects_pods, masquerade_all };
+            let found = plane.candidates(&q);
+            (found.list.to_vec(), found.snat)
+        };
+        let (plain, heeds) = (Cilium::new(&Spec::default()), Cilium::new(&Spec { service_topology: true, ..Spec::default() }));
+        let outer = Address::ExternalIP(0);
+        for sender in [Sender::Pod, Sender::Node] {
+            for address in [Address::ClusterIP, Address::NodePort, Address::LoadBalancer(0), outer] {
+                assert_eq!(all(&plain, &spec, address, sender), (vec![1, 3], false), "{address:?} from {sender:?}");
+                assert_eq!(all(&heeds, &spec, address, sender), (vec![1], false), "{address:?} from {sender:?}");
+            }
+        }
+        assert_eq!(all(&plain, &spec, outer, Sender::Outside), (vec![2], false));
+        assert_eq!(all(&plain, &cluster_too, outer, Sender::Outside), (vec![1, 3], true));
+        let internal = ServiceSpec { internal_traffic_policy: TrafficPolicy::Local, ..spec };
+        assert_eq!(all(&plain, &internal, Address::ClusterIP, Sender::Pod), (vec![2], false));
+    }
+}

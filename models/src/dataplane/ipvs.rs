@@ -34,6 +34,7 @@ use destination::Destination;
 use scheduler::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -248,7 +249,7 @@ impl Server {
         places.sort_unstable();
         match spec.order {
             Order::Arbitrary => shuffle(&mut places, stream),
-            Order::Sorted => places.sort_by_cached_key(|&place| format!("{}:{}", choice.endpoint(place).ip, choice.endpoint(place).port)),
+            Order::Sorted => places.sort_by_cached_key(|&place| SocketAddr::new(choice.endpoint(place).ip, choice.endpoint(place).port).to_string()),
         }
         let added = places.len();
         let new = places.into_iter().rev().map(|place| {
@@ -298,5 +299,209 @@ impl Server {
 fn shuffle(places: &mut [usize], stream: &mut Stream) {
     for i in (1..places.len()).rev() {
         places.swap(i, stream.below(i as u32 + 1) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Conditions, Endpoint, Hints};
+    use crate::dataplane::Packet;
+    use crate::ids::{NodeId, ServiceId};
+    use svcsim_engine::random::Streams;
+
+    const SERVER: VirtualServer = VirtualServer { service: ServiceId(0), port: 0, address: Address::ClusterIP };
+
+    fn endpoints(pods: &[u32]) -> Vec<Endpoint> {
+        let conditions = Conditions { ready: true, serving: true, terminating: false };
+        let endpoint = |&n: &u32| Endpoint {
+            pod: crate::ids::PodId(n),
+            ip: [10, 128, 0, n as u8].into(),
+            port: 80,
+            node: Some(NodeId(0)),
+            zone: None,
+            conditions,
+            hints: Hints::default(),
+        };
+        pods.iter().map(endpoint).collect()
+    }
+
+    /// One Node in front of Pods that come and go.
+    struct Bench {
+        plane: Ipvs,
+        stream: Stream,
+        protocol: Protocol,
+        version: u64,
+        pods: Vec<u32>,
+    }
+
+    impl Bench {
+        fn new(scheduler: Scheduler, protocol: Protocol) -> Self {
+            let plane = Ipvs::new(&Spec { scheduler, order: Order::Sorted, ..Spec::default() });
+            Self { plane, stream: Streams::new(1, 0).stream(7, 0), protocol, version: 0, pods: Vec::new() }
+        }
+
+        fn set(&mut self, pods: &[u32]) {
+            self.pods = pods.to_vec();
+            self.version += 1;
+        }
+
+        /// A connection from a client whose address ends in `client`; the Pod it goes to.
+        fn open(&mut self, client: u8, at: u64) -> Option<u32> {
+            let endpoints = endpoints(&self.pods);
+            let candidates: Vec<u32> = (0..endpoints.len() as u32).collect();
+            let now = SimTime::from_nanos(at * 1_000_000_000);
+            let (src, dst) = ([192, 0, 2, client].into(), [10, 96, 0, 10].into());
+            let packet = Packet { protocol: self.protocol, src, sport: 40_000, dst, dport: 80 };
+            let (version, scope, sender) = (self.version, Scope::Cluster, Sender::Pod);
+            let choice = Choice { server: SERVER, sender, packet, endpoints: &endpoints, candidates: &candidates, scope, version, now };
+            let place = self.plane.choose(&choice, &mut self.stream)?;
+            let pod = choice.endpoint(place).pod;
+            self.plane.opened(SERVER, pod, now);
+            Some(pod.0)
+        }
+
+        fn close(&mut self, pod: u32, at: u64) {
+            self.plane.closed(SERVER, PodId(pod), SimTime::from_nanos(at * 1_000_000_000));
+        }
+
+        /// The list from its head, with weights.
+        fn list(&self) -> Vec<(u32, u32)> {
+            self.plane.servers[&SERVER].list.iter().map(|d| (d.pod.0, d.weight())).collect()
+        }
+    }
+
+    /// Text sorts 10.128.0.10:80 before 10.128.0.1:80; the last one added stands first.
+    #[test]
+    fn the_last_one_added_stands_first() {
+        let mut bench = Bench::new(Scheduler::Rr, Protocol::Tcp);
+        bench.set(&[1, 9, 10]);
+        assert_eq!(bench.open(1, 0), Some(9));
+        assert_eq!(bench.list(), [(9, 1), (1, 1), (10, 1)]);
+        bench.set(&[1, 9, 10, 2]);
+        assert_eq!((0..4).map(|_| bench.open(1, 0).unwrap()).collect::<Vec<_>>(), [1, 10, 2, 9], "a newcomer waits for the round's end");
+    }
+
+    #[test]
+    fn each_node_has_its_own_order_by_default() {
+        let first = |node: u64| {
+            let mut bench = Bench { stream: Streams::new(1, 0).stream(7, node), ..Bench::new(Scheduler::Rr, Protocol::Tcp) };
+            bench.plane = Ipvs::new(&Spec::default());
+            bench.set(&[1, 2, 3, 4]);
+            bench.open(1, 0).unwrap()
+        };
+        let mut firsts = [0u32; 4];
+        (0..1_000).for_each(|node| firsts[first(node) as usize - 1] += 1);
+        assert!(firsts.iter().all(|n| n.abs_diff(250) < 60), "{firsts:?}");
+    }
+
+    #[test]
+    fn a_pod_that_leaves_drains_until_the_minute_after_its_last_connection_is_forgotten() {
+        let mut bench = Bench::new(Scheduler::Rr, Protocol::Tcp);
+        bench.set(&[1, 2, 3]);
+        assert_eq!((0..2).map(|_| bench.open(1, 0).unwrap()).collect::<Vec<_>>(), [3, 2]);
+        bench.set(&[2]);
+        assert_eq!((bench.open(1, 1), bench.list()), (Some(2), vec![(3, 0), (2, 1)]), "1 had no connection and is gone at once");
+        bench.close(3, 10);
+        assert_eq!((bench.open(1, 119), bench.list()), (Some(2), vec![(3, 0), (2, 1)]), "inactive for two minutes");
+        bench.open(1, 179);
+        assert_eq!(bench.list(), [(3, 0), (2, 1)], "over by 132 s, but looked after only at 180 s");
+        bench.open(1, 181);
+        assert_eq!(bench.list(), [(2, 1)]);
+    }
+
+    #[test]
+    fn one_that_comes_back_is_added_again_with_its_connections() {
+        let mut bench = Bench::new(Scheduler::Lc, Protocol::Tcp);
+        bench.set(&[1, 2]);
+        assert_eq!((bench.open(1, 0), bench.open(1, 0), bench.open(1, 0)), (Some(2), Some(1), Some(2)));
+        bench.set(&[2]);
+        bench.open(1, 1);
+        assert_eq!(bench.list(), [(2, 1), (1, 0)]);
+        bench.set(&[1, 2]);
+        assert_eq!((bench.open(1, 2), bench.list()), (Some(1), vec![(1, 1), (2, 1)]), "2 has three connections, 1 still has one");
+        assert_eq!((bench.open(1, 2), bench.open(1, 2)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn udp_and_sctp_do_not_drain() {
+        for protocol in [Protocol::Udp, Protocol::Sctp] {
+            let mut bench = Bench::new(Scheduler::Rr, protocol);
+            bench.set(&[1, 2]);
+            bench.open(1, 0);
+            bench.set(&[1]);
+            bench.open(1, 0);
+            bench.close(2, 1);
+            assert_eq!(bench.list(), [(1, 1)], "{protocol}");
+        }
+    }
+
+    /// Nobody sees the end of a UDP flow: it counts as active for five minutes.
+    #[test]
+    fn a_udp_flow_stays_active_for_a_while() {
+        let mut bench = Bench::new(Scheduler::Sed, Protocol::Udp);
+        bench.set(&[1, 2]);
+        assert_eq!(bench.open(1, 0), Some(2));
+        bench.close(2, 0);
+        assert_eq!(bench.open(1, 299), Some(1));
+        bench.close(1, 299);
+        assert_eq!(bench.open(1, 320), Some(2));
+    }
+
+    #[test]
+    fn the_source_hash_fails_while_its_pod_drains() {
+        let mut bench = Bench::new(Scheduler::Sh, Protocol::Tcp);
+        bench.set(&[1, 2, 3]);
+        let pods: Vec<u32> = (0..=255).map(|client| bench.open(client, 0).unwrap()).collect();
+        assert!((1..=3).all(|pod| pods.iter().filter(|p| **p == pod).count() > 50));
+        bench.set(&[1, 3]);
+        let draining: Vec<Option<u32>> = (0..=255).map(|client| bench.open(client, 1)).collect();
+        assert!(pods.iter().zip(&draining).all(|(before, now)| *now == Some(*before).filter(|pod| *pod != 2)));
+        (0..256).for_each(|_| bench.close(2, 1));
+        assert!((0..=255).all(|client| bench.open(client, 200).is_some()), "dealt out anew without it");
+    }
+
+    #[test]
+    fn no_endpoints_at_all_is_a_failure_and_not_a_panic() {
+        for word in ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh"] {
+            let scheduler: Scheduler = serde_json::from_str(&format!("\"{word}\"")).expect("a scheduler");
+            let mut bench = Bench::new(scheduler, Protocol::Tcp);
+            bench.set(&[]);
+            assert_eq!(bench.open(1, 0), None, "{word}");
+            bench.set(&[1, 2]);
+            assert!(bench.open(1, 0).is_some(), "{word}");
+            bench.set(&[]);
+            assert_eq!(bench.open(1, 0), None, "{word}");
+            bench.set(&[2, 1]);
+            assert!(bench.open(1, 0).is_some(), "{word}");
+        }
+        assert!(serde_json::from_str::<Scheduler>("\"fo\"").is_err());
+    }
+
+    /// The table of [`Ipvs::candidates`], row by row.
+    #[test]
+    fn candidates_by_policy_sender_and_detector() {
+        use crate::api::{Categories, Service};
+        use crate::spec::ServiceSpec;
+        use {Address::ClusterIP, Sender as S, TrafficPolicy as P};
+        let plane = Ipvs::new(&Spec::default());
+        let found = |address, policy, local: &[u32], sender, detects_pods| {
+            let spec = ServiceSpec { internal_traffic_policy: policy, external_traffic_policy: policy, ..ServiceSpec::default() };
+            let service = Service::new(spec, Vec::new());
+            let categories = Categories { cluster: Some(&[1, 2]), local: Some(local), has_any: true };
+            let q = Question { service: &service, address, sender, categories, unhinted: &[], detects_pods, masquerade_all: false };
+            let found = plane.candidates(&q);
+            (found.list.to_vec(), found.snat)
+        };
+        for sender in [S::Pod, S::Node, S::Outside] {
+            let masqueraded = sender != S::Pod;
+            assert_eq!(found(ClusterIP, P::Cluster, &[2], sender, true), (vec![1, 2], masqueraded));
+            assert_eq!(found(ClusterIP, P::Local, &[2], sender, true), (vec![2], masqueraded));
+            assert_eq!(found(ClusterIP, P::Local, &[], sender, true), (vec![1, 2], masqueraded));
+            assert_eq!(found(ClusterIP, P::Cluster, &[], sender, false).1, sender == S::Node);
+            assert_eq!(found(Address::NodePort, P::Cluster, &[2], sender, true), (vec![1, 2], true));
+            assert_eq!(found(Address::NodePort, P::Local, &[2], sender, true), (vec![2], false));
+            assert_eq!(found(Address::NodePort, P::Local, &[], sender, true), (vec![1, 2], false));
+        }
     }
 }

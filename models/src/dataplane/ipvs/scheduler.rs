@@ -489,14 +489,15 @@ mod tests {
         assert_eq!(deal(&list, BucketKey::Source)[..7], [0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(deal(&with_weights(&[2, 1]), BucketKey::Source)[..6], [0, 0, 1, 0, 0, 1]);
         assert_eq!(deal(&with_weights(&[2, 1]), BucketKey::Destination)[..4], [0, 1, 0, 1]);
-        // 10.0.0.1 is 0x0a000001; times 0x61c88647 is 0x37c88647 mod 2^32, whose upper 8 bits are 0x37 = 55 = 1 mod 3.
-        assert_eq!(hash_32(0x0a00_0001, 8), 55);
+        // 10.0.0.1 is 0x0a000001; times 0x61c88647 is 0x27c88647 mod 2^32, whose upper 8 bits are 39 = 0 mod 3.
+        assert_eq!(hash_32(0x0a00_0001, 8), 39);
         let mut state = Scheduler::Sh.state();
-        assert_eq!(state.choose(&mut list, &packet(0x0a00_0001, 1, 1), NOW), Some(1));
-        list[1].draining = true;
+        assert_eq!(state.choose(&mut list, &packet(0x0a00_0001, 1, 1), NOW), Some(0));
+        list[0].draining = true;
         state.changed(&list);
         assert_eq!(state.choose(&mut list, &packet(0x0a00_0001, 1, 1), NOW), None, "no fallback");
         assert_eq!(Scheduler::Dh.state().choose(&mut list, &packet(1, 1, 0x0a00_0001), NOW), None);
+        assert_eq!(state.choose(&mut list, &packet(0x0a00_0002, 1, 1), NOW), Some(137 % 3), "others go on");
         assert_eq!(state.choose(&mut [], &packet(1, 1, 1), NOW), None);
     }
 
