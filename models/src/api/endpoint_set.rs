@@ -110,9 +110,14 @@ impl PortEndpoints {
     fn cluster(&self, from: Vantage) -> &[u32] {
         match self.hinted(from) {
             Some((_, list)) => list,
-            None if self.ready.is_empty() => &self.draining,
-            None => &self.ready,
+            None => self.unhinted(),
         }
+    }
+
+    /// What the cluster list is where hints are not heeded: ready endpoints, or draining ones if there is none.
+    #[must_use]
+    pub fn unhinted(&self) -> &[u32] {
+        if self.ready.is_empty() { &self.draining } else { &self.ready }
     }
 
     /// The hints that hold at `from`, and the endpoints they leave. Hints are all or nothing: one ready endpoint without,

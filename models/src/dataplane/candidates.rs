@@ -18,6 +18,8 @@ pub struct Question<'a> {
     pub sender: Sender,
     /// The endpoints that this Node may use.
     pub categories: Categories<'a>,
+    /// The cluster list as it would be without hints, for data planes that do not heed them.
+    pub unhinted: &'a [u32],
     /// Whether the Node can tell Pods apart.
     pub detects_pods: bool,
     /// kube-proxy's `masqueradeAll`.

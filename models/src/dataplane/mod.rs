@@ -52,6 +52,17 @@ pub trait DataPlane {
         true
     }
 
+    /// What meets a packet from `sender` to such an address before any endpoint is looked at.
+    fn refuses(&self, address: Address, sender: Sender) -> Option<Refusal> {
+        let _ = (address, sender);
+        None
+    }
+
+    /// Whether `loadBalancerSourceRanges` also hold for Pods and this Node.
+    fn guards_inside(&self) -> bool {
+        true
+    }
+
     /// Which endpoints may be chosen.
     fn candidates<'a>(&self, question: &Question<'a>) -> Candidates<'a> {
         kube_proxy(question)
@@ -68,7 +79,8 @@ pub trait DataPlane {
     /// In words, what [`Self::choose`] is about to do: the rule, and the draw or state it goes by.
     fn explain(&self, choice: &Choice<'_>, stream: Stream) -> String;
 
-    /// Whether `forward`, chosen for a packet from outside this Node, keeps the client's address and is answered directly.
+    /// Last word on `forward`: whether the client keeps its address and is answered directly, and what the lookup took.
+    /// `local` says that the Pod is on this Node, `inside` that a Pod or this Node dials.
     fn finish(&self, packet: &Packet, local: bool, inside: bool, forward: &mut Forward) {
         let _ = (packet, local, inside, forward);
     }
@@ -106,6 +118,8 @@ pub trait DataPlane {
 pub struct Choice<'a> {
     /// The virtual server dialled.
     pub server: VirtualServer,
+    /// Who dials.
+    pub sender: Sender,
     /// The flow's first packet.
     pub packet: Packet,
     /// The port's endpoints.
@@ -224,6 +238,10 @@ data_planes! {
     Iptables in iptables as "iptables";
     /// kube-proxy in nftables mode.
     Nftables in nftables as "nftables";
+    /// kube-proxy in IPVS mode.
+    Ipvs in ipvs as "ipvs";
+    /// Cilium in place of kube-proxy.
+    Cilium in cilium as "cilium";
     /// None: nothing answers at Services' virtual addresses; clients balance by DNS.
     Unproxied in none as "none";
 }

@@ -154,8 +154,11 @@ impl Proxy {
             Destination::Other => return Approach::NoMatch,
         };
         let sender = self.addresses.sender(packet.src);
+        if let Some(refusal) = plane.refuses(server.address, sender) {
+            return Approach::Refused(refusal);
+        }
         let ranges = &table.services[server.service].load_balancer_source_ranges;
-        let guarded = matches!(server.address, super::Address::LoadBalancer(_));
+        let guarded = matches!(server.address, super::Address::LoadBalancer(_)) && (sender == Sender::Outside || plane.guards_inside());
         if guarded && !self.addresses.admits(ranges, packet.src, packet.dst) {
             // Nothing anywhere is rejected before the firewall chain is looked at.
             let policies = table.services[server.service].policies();
@@ -197,7 +200,7 @@ impl Proxy {
         };
         let endpoints = &view.ports[usize::from(server.port)].endpoints;
         let Candidates { list, scope, snat } = candidates;
-        let choice = Choice { server, packet: *packet, endpoints, candidates: list, scope, version: view.version, now };
+        let choice = Choice { server, sender, packet: *packet, endpoints, candidates: list, scope, version: view.version, now };
         let plane = self.plane.get_mut();
         let bound = service.session_affinity.and_then(|timeout| {
             let pod = self.affinity.of(plane.affinity_scope(server), packet.src, timeout, now)?;
@@ -227,7 +230,8 @@ impl Proxy {
         let view = &*self.views[server.service];
         let endpoints = &view.ports[usize::from(server.port)].endpoints;
         let Candidates { list, scope, .. } = candidates;
-        let choice = Choice { server, packet: *packet, endpoints, candidates: list, scope, version: view.version, now };
+        let sender = self.addresses.sender(packet.src);
+        let choice = Choice { server, sender, packet: *packet, endpoints, candidates: list, scope, version: view.version, now };
         self.plane.get().explain(&choice, self.stream.clone())
     }
 
@@ -289,6 +293,7 @@ impl Rules {
             address: server.address,
             sender,
             categories,
+            unhinted: port.unhinted(),
             detects_pods: self.detects_pods,
             masquerade_all: self.masquerade_all,
         });
