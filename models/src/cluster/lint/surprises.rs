@@ -3,7 +3,7 @@
 use super::{Lint, list_of};
 use crate::api::Service;
 use crate::cluster::{Cluster, Source};
-use crate::dataplane::{Address, Approach, DataPlaneSpec, Sender};
+use crate::dataplane::{Address, Approach, DataPlaneSpec, Sender, ipvs::Scheduler};
 use crate::ids::{NodeId, SourceId};
 use crate::spec::{ClusterSpec, ConnectionsSpec, TrafficDistribution, TrafficPolicy, Via};
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ pub(super) fn surprises(spec: &ClusterSpec) -> Vec<Lint> {
         let found = [
             call.no_data_plane(),
             call.nobody_local(),
+            call.one_backend(),
             call.zone_without_pods(),
             call.few_addresses(),
             call.answers_astray(),
@@ -85,6 +86,26 @@ impl Call<'_> {
             list_of(&bare)
         );
         self.at_service("internalTrafficPolicy", problem)
+    }
+
+    /// IPVS schedulers made for caches send all of a virtual address to one backend.
+    fn one_backend(&self) -> Option<Lint> {
+        let DataPlaneSpec::Ipvs(ipvs) = &self.spec.data_plane else { return None };
+        let (word, until) = match ipvs.scheduler {
+            Scheduler::Dh => ("dh", ""),
+            Scheduler::Lblc => ("lblc", " until it is overloaded"),
+            Scheduler::Lblcr => ("lblcr", " until it is overloaded"),
+            _ => return None,
+        };
+        if self.pods() < 2 || self.source.via == Via::PodIP {
+            return None;
+        }
+        let problem = format!(
+            "IPVS {word} hashes the destination address, and a Service has one: each Node sends everything to one of {} Pods{until}; it is \
+             made for caches behind many addresses",
+            self.pods()
+        );
+        Some(Lint { field: "dataPlane.ipvs.scheduler".to_owned(), problem })
     }
 
     /// Hints of a zone without Pods send its callers anywhere, and a zone with few Pods gets all of its callers.
