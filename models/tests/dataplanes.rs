@@ -5,7 +5,7 @@ use crate::world::*;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::dataplane::cilium::{self, Algorithm, Mode};
 use svcsim_models::dataplane::ipvs::{self, Order, Scheduler};
-use svcsim_models::dataplane::{DataPlaneSpec, iptables};
+use svcsim_models::dataplane::{DataPlaneSpec, iptables, nftables};
 use svcsim_models::record::SeriesResult;
 
 const NODES: [&str; 8] = ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7"];
@@ -181,14 +181,21 @@ fn maglev_moves_little_when_a_pod_is_gone() {
 /// Whatever the requests, a Pod gets what the draws of k connections give it.
 #[test]
 fn keep_alive_is_multinomial_in_connections_under_every_plane_that_draws() {
-    for word in ["iptables", "nftables", "cilium"] {
+    // First packets that take no time, so that a client's requests never overlap.
+    let zero = SimDuration::ZERO;
+    let planes = [
+        DataPlaneSpec::Iptables(iptables::Spec { per_rule: zero, ..iptables::Spec::default() }),
+        DataPlaneSpec::Nftables(nftables::Spec { lookup: zero, ..nftables::Spec::default() }),
+        cilium(|c| c.socket_lookup = zero),
+    ];
+    for plane in planes {
         for per_second in [250.0, 2_000.0] {
             let mut t = one_connection_each(workload_origin("caller"), 40);
             t.arrivals = poisson(per_second);
-            let spec = world(named(word), 8, &NODES, t);
+            let spec = world(plane.clone(), 8, &NODES, t);
             let runs: Vec<SeriesResult> = (0..150).map(|r| series(&spec, r)).collect();
             assert!(runs.iter().all(|s| connections(s).iter().sum::<u64>() <= 40 && s.completed() == s.arrivals));
-            let what = format!("{word} at {per_second} requests/s");
+            let what = format!("{} at {per_second} requests/s", plane.name());
             assert_near(what, runs.iter().map(|s| unevenness(&connections(s))), 1.0, 0.1);
         }
     }
@@ -250,6 +257,7 @@ fn cilium_translates_at_the_socket_inside() {
 fn cilium_rejects_where_internal_policy_local_finds_nothing() {
     let mut spec = world(named("cilium"), 4, &["n0"], traffic(workload_origin("caller"), Via::ClusterIP, 2_000.0));
     spec.services[0].internal_traffic_policy = TrafficPolicy::Local;
+    source(&mut spec).clients = 4;
     let s = series(&spec, 0);
     assert_chance("rejected", count(&s, Outcome::Rejected), s.arrivals, 3.0 / 4.0);
     assert_eq!(others(&s, &[Outcome::Completed, Outcome::Rejected]), 0);
