@@ -30,7 +30,7 @@ impl Explanation {
     pub(crate) fn sum_up(&mut self) {
         let mut t = Times { total_ns: self.end_ns.saturating_sub(self.start_ns), ..Times::default() };
         for step in &self.steps {
-            let took = step.end_ns.min(self.end_ns).saturating_sub(step.start_ns);
+            let took = step.end_ns.saturating_sub(step.start_ns);
             match &step.what {
                 What::Resolves { .. } => t.name_lookup_ns += took,
                 What::Crosses { path, .. } => {
@@ -176,6 +176,8 @@ pub enum What {
     Follows {
         /// The entry it follows, or that translates an answer back.
         entry: String,
+        /// Whether the packet is on its way back.
+        back: bool,
     },
     /// The Pod takes the request in.
     Serves {

@@ -1,6 +1,7 @@
 //! What `svcsim` can do: one file a verb. Each ends in success or a [`Failure`], which knows its exit code.
 
 pub(crate) mod check;
+pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -155,7 +155,8 @@ impl Cluster {
             }
             _ => return,
         };
-        self.note(at, leaves, place, What::Follows { entry }, vec![note.to_owned()]);
+        let back = matches!(r.stage, Stage::BackToEntry | Stage::BackToLoadBalancer);
+        self.note(at, leaves, place, What::Follows { entry, back }, vec![note.to_owned()]);
     }
 
     /// The load balancer is about to choose a Node or a Pod; `chosen` is what it chose.
@@ -238,6 +239,9 @@ impl Cluster {
         if let What::Decides { policy, verdict, chosen, rewritten, snat, extra_hop, conntrack, list, candidates, changes_behind, .. } =
             &mut what
         {
+            if self.dialled_packet(source, r).dst != packet.dst {
+                notes.push("The load balancer has put this Node's address and node port in place of its own.".to_owned());
+            }
             if *changes_behind > 0 {
                 notes.push(format!(
                     "This Node has yet to hear of {changes_behind} change(s) of the Service's Pods: it decides by what was true before."
@@ -344,6 +348,14 @@ impl Cluster {
         probe.done = true;
         outcome.name().clone_into(&mut probe.explanation.outcome);
         probe.explanation.end_ns = now.as_nanos();
+        // Links and Nodes that decide nothing are passed in one go, ahead of the clock: of what is told of them, only what came
+        // before the end counts.
+        let end = now.as_nanos();
+        probe.explanation.steps.retain(|s| s.start_ns <= end);
+        for step in probe.explanation.steps.iter_mut().filter(|s| s.end_ns > end) {
+            step.end_ns = end;
+            step.notes.push("This was not over yet when the client gave up.".to_owned());
+        }
         let place = probe.client.clone();
         probe.note(now, now, place, What::Ends { outcome: outcome.name().to_owned() }, inside.into_iter().collect());
         probe.explanation.sum_up();

@@ -84,10 +84,9 @@ impl Cluster {
             Back::Direct if own == Some(c.entry) && !c.tracked => {
                 "straight to the client: the address was translated in its connect() call".to_owned()
             }
-            Back::Direct if own == Some(c.entry) => format!(
-                "straight to the client: its own Node, {}, holds the conntrack entry and puts {original} back as the source",
-                self.node_name(c.entry)
-            ),
+            Back::Direct if own == Some(c.entry) => {
+                format!("straight to the client, whose own Node holds the conntrack entry and puts {original} back as the source")
+            }
             Back::Direct => format!("straight to the client: this Node puts {original} back as the source when the answer leaves"),
         };
         let packet = format!("{} {from} -> {to}", dialled.protocol);
