@@ -96,6 +96,7 @@ pub struct Step {
 }
 
 /// What happened.
+#[allow(clippy::large_enum_variant)] // A story has a dozen steps: their size is no matter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "step")]
 pub enum What {

@@ -9,7 +9,7 @@ use svcsim_models::explain::{Explanation, What};
 fn restless(from: Origin, via: Via, policy: TrafficPolicy) -> ClusterSpec {
     let busy = behaviour(DistSpec::Exponential { mean: ms(5) }, 1);
     let web =
-        WorkloadSpec { pod: PodBehaviour { queue_limit: Some(20), startup: constant(ms(300)), ..busy }, ..web(&["n0", "n1"], quick()) };
+        WorkloadSpec { pod: PodBehaviour { queue_limit: Some(5), startup: constant(ms(300)), ..busy }, ..web(&["n0", "n1"], quick()) };
     let mut traffic = traffic(from, via, 300.0);
     traffic.timeout = Some(ms(60));
     let mut spec = spec(nodes_in(&["a", "b", "b"]), vec![web, callers(&["n2"])], traffic);

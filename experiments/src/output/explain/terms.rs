@@ -67,6 +67,11 @@ const TERMS: &[Term] = &[
         seen_as: &["session affinity"],
         means: "the Node remembers which Pod a client's address got last, and sends its next connections there too.",
     },
+    Term {
+        name: "draw",
+        seen_as: &["(probability ", "numgen random"],
+        means: "chance alone decides, so that each endpoint is as likely as any other. No Node knows how busy a Pod is.",
+    },
     Term { name: "DNAT", seen_as: &["DNAT"], means: "the destination is rewritten: the Service's address becomes a Pod's." },
     Term {
         name: "SNAT",
