@@ -42,6 +42,8 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Follow one request through the cluster: each hop, rule, rewriting, choice and wait, in words
+    Explain(ExplainArgs),
     /// Build report and figures of a results directory again from its tables
     Report {
         /// The results directory
@@ -82,6 +84,48 @@ pub(crate) struct RunArgs {
     pub(crate) quiet: bool,
 }
 
+/// What `svcsim explain` takes.
+#[derive(Parser)]
+pub(crate) struct ExplainArgs {
+    /// The experiment file
+    pub(crate) experiment: PathBuf,
+    /// The source of the request; by default the first by name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Which of the source's requests, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) request: u64,
+    /// The design point, numbered as in runs.csv
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) point: usize,
+    /// Which of the point's runs, counted from 0
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    pub(crate) replication: u32,
+    /// The seed, instead of the experiment's
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Change a field, e.g. --set services.web.spec.externalTrafficPolicy=Local; may be given again
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    pub(crate) sets: Vec<(String, Value)>,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = StoryFormat::Text)]
+    pub(crate) format: StoryFormat,
+    /// Write to this file instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How a request's story is told.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoryFormat {
+    /// Paragraphs to read.
+    Text,
+    /// All that is known, as JSON.
+    Json,
+    /// A trace that ui.perfetto.dev and chrome://tracing open.
+    Perfetto,
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -111,6 +155,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Check { experiments } => verbs::check::check(&experiments),
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
         Verb::Conform { files, format } => verbs::conform::conform(&files, format),
+        Verb::Explain(args) => verbs::explain::explain(&args),
         Verb::Report { dir } => verbs::report::report(&dir),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };

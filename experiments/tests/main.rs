@@ -3,6 +3,7 @@
 mod bad_input;
 mod desk;
 mod determinism;
+mod explaining;
 mod golden;
 mod importing;
 mod interruption;

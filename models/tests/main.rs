@@ -5,6 +5,7 @@ mod churn;
 mod closed_forms;
 mod common_random_numbers;
 mod dataplanes;
+mod explaining;
 mod invariants;
 mod network;
 mod paths;

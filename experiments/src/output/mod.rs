@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+pub(crate) mod explain;
 pub(crate) mod findings;
 mod format;
 pub(crate) mod plots;

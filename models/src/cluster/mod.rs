@@ -26,7 +26,7 @@ mod run;
 pub use event::Event;
 pub use lint::{Lint, lint};
 pub use request::{Back, Connection, Outcome, Request, Stage};
-pub use run::{check, explain, pods_by_node, run};
+pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
 use crate::control_plane::proxy_sync::SyncRunner;

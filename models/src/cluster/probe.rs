@@ -3,6 +3,8 @@
 //! Everything is asked of the nouns before they decide, by functions that change nothing, so a followed run takes exactly the
 //! course of any other.
 
+mod answer;
+
 use super::request::Back;
 use super::{Cluster, Outcome, Request, Source, Stage};
 use crate::api::{Endpoint, HintLevel};
@@ -11,7 +13,7 @@ use crate::explain::{Candidate, Explanation, Step, What};
 use crate::ids::{NodeId, ServiceId, SourceId, VertexId};
 use crate::load_balancer::{ClientAddress, Target};
 use crate::network::Leg;
-use crate::spec::{Protocol, TrafficPolicy, Via};
+use crate::spec::{Protocol, TrafficDistribution, Via};
 use svcsim_engine::{Key, SimTime};
 
 /// Which request is followed, and what is known of it.
@@ -22,13 +24,20 @@ pub(super) struct Probe {
     left: u64,
     pub(super) key: Option<Key>,
     pub(super) done: bool,
+    /// Who sent it.
+    client: String,
     pub(super) explanation: Explanation,
 }
 
 impl Probe {
     pub(super) fn new(source: SourceId, name: &str, request: u64) -> Self {
         let explanation = Explanation { source: name.to_owned(), request, ..Explanation::default() };
-        Self { source, left: request, key: None, done: false, explanation }
+        Self { source, left: request, key: None, done: false, client: String::new(), explanation }
+    }
+
+    /// Requests of the source so far, if the one to follow has yet to come.
+    pub(super) fn passed(&self) -> u64 {
+        self.explanation.request - self.left
     }
 
     fn note(&mut self, start: SimTime, end: SimTime, place: String, what: What, notes: Vec<String>) {
@@ -62,6 +71,9 @@ impl Cluster {
         let service = &self.table.services[source.service];
         let name = format!("{}/{}", service.namespace, service.name);
         let client = self.client_name(source, r.client);
+        if let Some(probe) = &mut self.probe {
+            probe.client.clone_from(&client);
+        }
         let mut notes = Vec::new();
         if source.resolver.is_some() && r.fresh {
             let cached = source.clients[r.client as usize].resolved.as_ref().and_then(|a| a.endpoints());
@@ -92,14 +104,8 @@ impl Cluster {
             self.note(start, leaves, place, what, vec![why.to_owned()]);
         }
         let source = &self.sources[r.source];
-        if !r.fresh {
-            notes.push(format!(
-                "The connection was opened before and its Pod chosen then: no rule is looked at and no Pod is chosen again, however \
-                 busy {} is by now. Keep-alive balances connections, not requests.",
-                self.pod_name(r.connection.pod)
-            ));
-        }
-        let packet = text(&self.packet(source, r.client, r.connection.entry, r.connection.flow));
+        notes.extend(self.reuse_note(source, r));
+        let packet = text(&self.dialled_packet(source, r));
         let what = What::Sends { service: name, via: format!("{:?}", source.via), packet, reused: !r.fresh };
         self.note(leaves, leaves, client, what, notes);
     }
@@ -116,14 +122,23 @@ impl Cluster {
             }
         }
         let back = !matches!(r.stage, Stage::ToLoadBalancer | Stage::ToEntry | Stage::ToPod);
-        if path.len() > 1 {
-            let place = format!("{} to {}", path[0], path[path.len() - 1]);
-            self.note(start, end, place, What::Crosses { path, back }, Vec::new());
+        if path.len() < 2 {
+            return;
         }
+        // The message rests before each link that queues: it is one crossing all the same.
+        if let Some(Step { end_ns, what: What::Crosses { path: so_far, back: before }, .. }) =
+            self.probe.as_mut().and_then(|p| p.explanation.steps.last_mut())
+            && (*before, *end_ns, so_far.last()) == (back, start.as_nanos(), path.first())
+        {
+            so_far.extend(path.into_iter().skip(1));
+            *end_ns = end.as_nanos();
+            return;
+        }
+        self.note(start, end, "network".to_owned(), What::Crosses { path, back }, Vec::new());
     }
 
     /// Someone who has chosen before passes a packet on.
-    pub(super) fn probe_passing(&mut self, r: &Request, at: SimTime) {
+    pub(super) fn probe_passing(&mut self, r: &Request, at: SimTime, leaves: SimTime) {
         let source = &self.sources[r.source];
         let packet = self.packet(source, r.client, r.connection.entry, r.connection.flow);
         let entry_of = |node: NodeId| self.conntrack_entry(&packet, r, node);
@@ -133,14 +148,16 @@ impl Cluster {
             Stage::BackToEntry => (
                 self.node_name(node),
                 entry_of(node),
-                "The Pod answered this Node, whose address it saw. The Node translates the answer back to the address that the client dialled.",
+                "The Pod answered this Node, whose address it saw. Only this Node knows the connection: it puts the client's address and the \
+                 address dialled back in, so that the client notices nothing.",
             ),
             Stage::ToLoadBalancer | Stage::BackToLoadBalancer => {
                 ("load balancer".to_owned(), "the connection's target is fixed".to_owned(), "Established connections keep their target.")
             }
             _ => return,
         };
-        self.note(at, at, place, What::Follows { entry }, vec![note.to_owned()]);
+        let back = matches!(r.stage, Stage::BackToEntry | Stage::BackToLoadBalancer);
+        self.note(at, leaves, place, What::Follows { entry, back }, vec![note.to_owned()]);
     }
 
     /// What the load balancer of `service` may choose from.
@@ -202,8 +219,11 @@ impl Cluster {
             list: "none".to_owned(),
             changes_behind: self.endpoints[source.service].version.saturating_sub(node.proxy.view(source.service).version),
             draw: String::new(),
+            chosen: None,
             verdict: String::new(),
             rewritten: None,
+            snat: false,
+            extra_hop: false,
             conntrack: None,
         };
         let What::Decides { rule, policy, candidates, list, draw, .. } = &mut what else { return what };
@@ -242,9 +262,13 @@ impl Cluster {
         let entry = r.connection.entry;
         let client = &source.clients[r.client as usize];
         let packet = self.packet(source, r.client, entry, r.connection.flow);
-        let service = &self.table.services[source.service];
         let mut notes = Vec::new();
-        if let What::Decides { verdict, rewritten, conntrack, list, candidates, changes_behind, .. } = &mut what {
+        if let What::Decides { policy, verdict, chosen, rewritten, snat, extra_hop, conntrack, list, candidates, changes_behind, .. } =
+            &mut what
+        {
+            if self.dialled_packet(source, r).dst != packet.dst {
+                notes.push("The load balancer has put this Node's address and node port in place of its own.".to_owned());
+            }
             if *changes_behind > 0 {
                 notes.push(format!(
                     "This Node has yet to hear of {changes_behind} change(s) of the Service's Pods: it decides by what was true before."
@@ -264,14 +288,21 @@ impl Cluster {
                 None if r.result == Outcome::Rejected => {
                     *verdict = "reject: the client is told at once (connection refused)".to_owned();
                     *list = "empty".to_owned();
-                    notes.push("No Pod of the Service is usable anywhere.".to_owned());
+                    notes.push(
+                        "No Pod of the Service is usable anywhere, so the Node refuses at once instead of letting the client wait."
+                            .to_owned(),
+                    );
                 }
                 None => {
                     let pod = &self.pods[r.connection.pod];
                     let to = self.endpoint_text(source, r.connection.pod);
                     let from = if r.connection.snat { self.node_address(entry) } else { packet.src.to_string() };
+                    let port = if r.connection.snat { "*".to_owned() } else { packet.sport.to_string() };
+                    *chosen = Some(self.pod_name(r.connection.pod));
+                    *snat = r.connection.snat;
+                    *extra_hop = pod.node != entry && client.node != Some(entry);
                     *verdict = format!("forward to {}", self.pod_name(r.connection.pod));
-                    *rewritten = Some(format!("{} {from} -> {to}", packet.protocol));
+                    *rewritten = Some(format!("{} {} -> {to}", packet.protocol, with_port(&from, &port)));
                     *conntrack = r.connection.tracked.then(|| self.conntrack_entry(&packet, r, entry));
                     if pod.node != entry {
                         notes.push(match client.node == Some(entry) {
@@ -303,11 +334,12 @@ impl Cluster {
                 }
                 Some(Outcome::PolicyDrop) => {
                     *verdict = "drop: silence, until the client gives up".to_owned();
-                    if service.policies().external == TrafficPolicy::Local && !candidates.is_empty() {
-                        *list = "local, and empty".to_owned();
+                    if policy.ends_with("Local") && !candidates.is_empty() {
+                        list_text(Scope::Local).clone_into(list);
+                        list.push_str(": none");
                         notes.push(format!(
-                            "The policy is Local and {} runs no Pod of the Service, though others do: the packet is dropped and not refused, so that \
-                             the client waits for its whole timeout.",
+                            "The policy is Local and {} runs no usable Pod of the Service, though other Nodes do. Local never forwards to \
+                             another Node. The packet is dropped, not refused: the client hears nothing and waits for its whole timeout.",
                             self.node_name(entry)
                         ));
                     }
@@ -324,7 +356,7 @@ impl Cluster {
     /// The Pod is done with the request, or turned it away.
     pub(super) fn probe_served(&mut self, r: &Request, now: SimTime) {
         let place = self.pod_name(r.connection.pod);
-        let what = What::Serves { waited_ns: r.waited.as_nanos(), service_ns: r.demand.as_nanos() };
+        let what = What::Serves { sees: self.sender_seen(r), waited_ns: r.waited.as_nanos(), service_ns: r.demand.as_nanos() };
         let notes = if r.waited.as_nanos() > r.demand.as_nanos() {
             vec!["It waited longer than it was served: others came to this Pod before it.".to_owned()]
         } else {
@@ -334,12 +366,26 @@ impl Cluster {
     }
 
     /// It ended.
-    pub(super) fn probe_ended(&mut self, outcome: &'static str, now: SimTime) {
+    pub(super) fn probe_ended(&mut self, r: &Request, outcome: Outcome, now: SimTime) {
+        let inside = (outcome == Outcome::TimedOut && r.stage == Stage::InPod).then(|| {
+            let pod = self.pod_name(r.connection.pod);
+            format!("It was still in {pod}, in line or being served, when the client gave up: the Pod goes on for nobody.")
+        });
         let Some(probe) = &mut self.probe else { return };
         probe.done = true;
-        outcome.clone_into(&mut probe.explanation.outcome);
+        outcome.name().clone_into(&mut probe.explanation.outcome);
         probe.explanation.end_ns = now.as_nanos();
-        probe.note(now, now, "client".to_owned(), What::Ends { outcome: outcome.to_owned() }, Vec::new());
+        // Links and Nodes that decide nothing are passed in one go, ahead of the clock: of what is told of them, only what came
+        // before the end counts.
+        let end = now.as_nanos();
+        probe.explanation.steps.retain(|s| s.start_ns <= end);
+        for step in probe.explanation.steps.iter_mut().filter(|s| s.end_ns > end) {
+            step.end_ns = end;
+            step.notes.push("This was not over yet when the client gave up.".to_owned());
+        }
+        let place = probe.client.clone();
+        probe.note(now, now, place, What::Ends { outcome: outcome.name().to_owned() }, inside.into_iter().collect());
+        probe.explanation.sum_up();
     }
 
     /// Why hints narrow the candidates at a Node, or do not.
@@ -349,7 +395,8 @@ impl Cluster {
         let port = proxy.endpoints(server)?;
         let asked = match (service.topology_mode_auto, service.traffic_distribution) {
             (true, _) => "topology-mode Auto".to_owned(),
-            (false, Some(distribution)) => format!("trafficDistribution {distribution:?}"),
+            (false, Some(TrafficDistribution::PreferSameZone)) => "trafficDistribution PreferSameZone (once PreferClose)".to_owned(),
+            (false, Some(TrafficDistribution::PreferSameNode)) => "trafficDistribution PreferSameNode".to_owned(),
             (false, None) => return None,
         };
         Some(match port.hinted(proxy.vantage()) {
@@ -360,11 +407,21 @@ impl Cluster {
             None => {
                 let bare = port.ready().iter().map(|i| &port.endpoints[*i as usize]).find(|e| e.hints.zones.is_empty());
                 match bare {
-                    Some(e) => format!(
-                        "{asked}, but the hints vanish: {} has none, and one ready endpoint without a hint turns them off for all.",
-                        self.pod_name(e.pod)
-                    ),
-                    None => format!("{asked}, but the hints do not hold here: no endpoint is meant for this Node's zone, so all are used."),
+                    Some(e) => {
+                        let why = if e.zone.is_none() { ", since its Node carries no zone label" } else { "" };
+                        format!(
+                            "{asked}, but the hints vanish: {} has none{why}. One ready endpoint without a hint turns them off for all, so \
+                             this Node uses every ready endpoint, far ones too.",
+                            self.pod_name(e.pod)
+                        )
+                    }
+                    None => {
+                        let why = match proxy.vantage().zone {
+                            None => "this Node carries no zone label",
+                            Some(_) => "no ready endpoint is meant for this Node's zone",
+                        };
+                        format!("{asked}, but the hints do not hold here: {why}, so this Node uses every ready endpoint, far ones too.")
+                    }
                 }
             }
         })
@@ -444,6 +501,11 @@ impl Cluster {
 
 fn socket(ip: std::net::IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(ip, port).to_string()
+}
+
+/// An address with a port that may be unknown.
+fn with_port(address: &str, port: &str) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
 fn text(packet: &Packet) -> String {

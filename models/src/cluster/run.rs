@@ -39,8 +39,27 @@ pub fn pods_by_node(spec: &ClusterSpec) -> Vec<u32> {
 /// # Errors
 /// What is wrong with the spec; nothing has been simulated then.
 pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool) -> Result<Option<RunResult>, SpecError> {
+    let cluster = Cluster::build(spec, streams)?;
+    Ok(simulate(cluster, spec, keep_going).map(|(result, _)| result))
+}
+
+/// [`run`] with a request that is followed: the result is the same, to the last event.
+///
+/// # Errors
+/// What is wrong with the spec.
+pub fn run_followed(
+    spec: &ClusterSpec,
+    streams: &Streams,
+    (source, request): (&str, u64),
+    keep_going: &dyn Fn() -> bool,
+) -> Result<Option<(RunResult, Followed)>, SpecError> {
+    let cluster = followed(spec, streams, source, request)?;
+    Ok(simulate(cluster, spec, keep_going).map(|(result, probe)| (result, Followed::of(probe))))
+}
+
+fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool) -> Option<(RunResult, Option<Box<Probe>>)> {
     let RunSpec { duration, warm_up, window } = spec.run;
-    let mut sim = Simulation::new(Cluster::build(spec, streams)?);
+    let mut sim = Simulation::new(cluster);
     sim.act(Cluster::open);
     let end = SimTime::ZERO + duration;
     let measure_from = SimTime::ZERO + warm_up;
@@ -55,33 +74,63 @@ pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool)
         sim.model.close_window(start, stop - start);
         start = stop;
         if !keep_going() {
-            return Ok(None);
+            return None;
         }
     }
     let (pods, links) = (sim.model.pod_results(end), sim.model.link_results(end, duration.saturating_sub(warm_up)));
     sim.run_while(end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty());
     let events = sim.events();
+    let probe = sim.model.probe.take();
     let (series, incidents) = sim.model.finish();
-    Ok(Some(RunResult { series, pods, links, incidents, measured: duration.saturating_sub(warm_up), events }))
+    Some((RunResult { series, pods, links, incidents, measured: duration.saturating_sub(warm_up), events }, probe))
 }
 
-/// Follows the `request`-th request of `source`, counted from 0, through a run with the chances of `streams`. None if the source
-/// sends fewer, or the request has not ended long after the run's end.
+/// What came of following a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Followed {
+    /// It ended: its story.
+    Ended(Box<Explanation>),
+    /// It was sent, and had not ended as long after the run as the run lasted.
+    InFlight,
+    /// The source sent only so many.
+    NeverSent(u64),
+}
+
+impl Followed {
+    fn of(probe: Option<Box<Probe>>) -> Self {
+        match probe {
+            Some(p) if p.done => Self::Ended(Box::new(p.explanation)),
+            Some(p) if p.key.is_some() => Self::InFlight,
+            Some(p) => Self::NeverSent(p.passed()),
+            None => Self::NeverSent(0),
+        }
+    }
+}
+
+/// Follows the `request`-th request of `source`, counted from 0, through a run with the chances of `streams`, until it ends.
 ///
 /// # Errors
 /// What is wrong with the spec.
-pub fn explain(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -> Result<Option<Explanation>, SpecError> {
+pub fn explain(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -> Result<Followed, SpecError> {
+    let mut sim = Simulation::new(followed(spec, streams, source, request)?);
+    sim.act(Cluster::open);
+    let end = SimTime::ZERO + spec.run.duration;
+    let open = |cluster: &Cluster| cluster.probe.as_ref().is_some_and(|p| !p.done);
+    sim.run_while(end, open);
+    if sim.model.probe.as_ref().is_some_and(|p| p.key.is_some()) {
+        sim.run_while(end + spec.run.duration + longest_timeout(spec), open);
+    }
+    Ok(Followed::of(sim.model.probe.take()))
+}
+
+fn followed(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -> Result<Cluster, SpecError> {
     let mut cluster = Cluster::build(spec, streams)?;
     let Some(id) = spec.traffic.keys().position(|name| name == source) else {
         let names = spec.traffic.keys().cloned().collect::<Vec<_>>().join(", ");
         return Err(SpecError::new("traffic", format!("there is no source `{source}`"), format!("name one of {names}")));
     };
     cluster.probe = Some(Box::new(Probe::new(SourceId::from_index(id), source, request)));
-    let mut sim = Simulation::new(cluster);
-    sim.act(Cluster::open);
-    let end = SimTime::ZERO + spec.run.duration;
-    sim.run_while(end + spec.run.duration + longest_timeout(spec), |cluster| cluster.probe.as_ref().is_some_and(|p| !p.done));
-    Ok(sim.model.probe.take().filter(|p| p.done).map(|p| p.explanation))
+    Ok(cluster)
 }
 
 fn longest_timeout(spec: &ClusterSpec) -> SimDuration {

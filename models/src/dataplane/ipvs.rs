@@ -38,7 +38,7 @@ use std::net::SocketAddr;
 use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
-/// `ipvs: {scheduler: rr, order: arbitrary, lookup: 5us, sync: {…}, tcpInactive: 120s, udpTimeout: 300s}`
+/// `ipvs: {scheduler: rr, order: sorted, lookup: 5us, sync: {…}, tcpInactive: 120s, udpTimeout: 300s}`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Spec {
@@ -62,7 +62,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             scheduler: Scheduler::Rr,
-            order: Order::Arbitrary,
+            order: Order::Sorted,
             lookup: SimDuration::from_micros(5),
             sync: SyncSpec {
                 min_sync_period: SimDuration::ZERO,
@@ -81,11 +81,12 @@ impl Default for Spec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Each Node's own: that of a Go map (`sets.UnsortedList`; kube-proxy 1.30 for one).
+    /// Sorted by address and port as text, the same on all Nodes (`sets.String.List`; releases up to about 1.26), so that
+    /// Nodes that start together herd.
     #[default]
-    Arbitrary,
-    /// Sorted by address and port as text, the same on all Nodes (`sets.String.List`; releases up to about 1.26).
     Sorted,
+    /// Each Node's own: that of a Go map (`sets.UnsortedList`; kube-proxy 1.30 for one).
+    Arbitrary,
 }
 
 /// One Node's IPVS.

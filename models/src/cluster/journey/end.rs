@@ -88,7 +88,7 @@ impl Cluster {
 
     fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &Ctx<'_>) {
         if self.follows(key) {
-            self.probe_ended(outcome.name(), ctx.now());
+            self.probe_ended(request, outcome, ctx.now());
         }
         let way = (outcome == Outcome::Completed).then(|| self.way(request));
         self.recorder.ended(request, outcome, way, ctx.now());

@@ -50,11 +50,12 @@ impl Cluster {
             (at, vertex) = (arrival, vertex_then);
             r.hops = r.hops.saturating_add(hops as u16);
             if !r.decides() {
-                if followed {
-                    self.probe_passing(r, at);
-                }
+                let came = at;
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
+                }
+                if followed {
+                    self.probe_passing(r, came, at);
                 }
                 if r.stage == Stage::ToLoadBalancer && self.rehashed(r, at) {
                     r.result = Outcome::Reset;
@@ -248,6 +249,9 @@ impl Cluster {
     /// since whoever translated them has to translate them back.
     pub(in crate::cluster) fn send_back(&mut self, key: Key, result: Outcome, vertex: VertexId, ctx: &mut Ctx<'_>) {
         let Some(&(mut request)) = self.requests.get(key) else { return };
+        if self.follows(key) {
+            self.probe_answers(&request, result, ctx.now());
+        }
         request.result = result;
         request.stage = match request.connection.back {
             Back::ThroughEntry => Stage::BackToEntry,

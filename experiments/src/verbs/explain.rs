@@ -1,0 +1,83 @@
+//! `svcsim explain`: one request's way through the cluster, step by step.
+
+use super::{Failure, Planned, plan};
+use crate::cli::{ExplainArgs, StoryFormat};
+use crate::input::error::InputError;
+use crate::output::explain::{Story, text, trace};
+use serde_json::{Map, Value};
+use std::io::{ErrorKind, Write};
+use svcsim_engine::random::Streams;
+use svcsim_models::cluster::{Followed, explain as follow};
+
+/// Follows the request and writes its story.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    if let Some(out) = args.out.as_ref().filter(|o| o.exists()) {
+        let problem = format!("{} is there already", out.display());
+        return Err(InputError::new("--out", problem, "name another file, or remove this one").into());
+    }
+    let mut sets = args.sets.clone();
+    sets.extend(args.seed.map(|seed| ("design.seed".to_owned(), Value::from(seed))));
+    let story = told(&plan(&args.experiment, &sets)?, args)?;
+    let unwritten = |e: String| Failure::Failed(format!("the story could not be written: {e}"));
+    let written = match args.format {
+        StoryFormat::Text => text(&story),
+        StoryFormat::Json => story.json().map_err(|e| unwritten(e.to_string()))?,
+        StoryFormat::Perfetto => trace(&story).to_string() + "\n",
+    };
+    let done = match &args.out {
+        Some(path) => std::fs::write(path, written),
+        None => std::io::stdout().write_all(written.as_bytes()),
+    };
+    match done {
+        // Whoever reads has seen enough, as `| head` does.
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|e| unwritten(e.to_string())),
+    }
+}
+
+fn told(planned: &Planned, args: &ExplainArgs) -> Result<Story, Failure> {
+    let Planned { loaded, design, specs } = planned;
+    let wrong = |field: &str, problem: String, fix: String| Failure::from(InputError::new(field, problem, fix));
+    let counted = |n: usize| if n == 1 { "only 0".to_owned() } else { format!("0 to {}", n - 1) };
+    let (Some(spec), Some(point)) = (specs.get(args.point), design.points.get(args.point)) else {
+        let n = specs.len();
+        let problem = format!("no design point {}: the design has {n}", args.point);
+        return Err(wrong("--point", problem, format!("give {}, as `point` in runs.csv counts", counted(n))));
+    };
+    if args.replication >= design.replications {
+        let problem = format!("no replication {}: the design has {}", args.replication, design.replications);
+        return Err(wrong("--replication", problem, format!("give {}", counted(design.replications as usize))));
+    }
+    let names = || spec.traffic.keys().cloned().collect::<Vec<_>>().join(", ");
+    let source = args.source.clone().or_else(|| spec.traffic.keys().next().cloned()).unwrap_or_default();
+    if !spec.traffic.contains_key(&source) {
+        return Err(wrong("--source", format!("there is no source `{source}`"), format!("name one of {}", names())));
+    }
+    let streams = Streams::new(design.seed, u64::from(args.replication));
+    let explanation = match follow(spec, &streams, &source, args.request).map_err(|e| loaded.locate(&e, &point.fields))? {
+        Followed::Ended(explanation) => *explanation,
+        Followed::InFlight => {
+            return Err(Failure::Failed(format!(
+                "request {} of `{source}` has not ended long after the run; give the source a `timeout`, or follow another request",
+                args.request
+            )));
+        }
+        Followed::NeverSent(n) => {
+            return Err(Failure::Failed(format!(
+                "there is no request {} of `{source}`: it sends {n} in this run, counted from 0; follow an earlier one, or lengthen run.duration",
+                args.request
+            )));
+        }
+    };
+    let levels: Map<String, Value> =
+        design.factors.iter().zip(&point.levels).map(|(factor, level)| (factor.clone(), level.clone().into())).collect();
+    Ok(Story {
+        experiment: loaded.experiment.metadata.name.clone(),
+        point: args.point,
+        label: point.label(),
+        levels,
+        replication: args.replication,
+        seed: design.seed,
+        explanation,
+    })
+}
