@@ -128,7 +128,6 @@ fn the_short_circuit_is_told() {
 }
 
 #[test]
-#[ignore = "until hints are made by the controller"]
 fn the_vanishing_hints_are_told() {
     let bare = "the hints vanish: Pod web-2 has none, since its Node carries no zone label.";
     tells("vanishing-hints", &["--source", "bare-endpoint"], &[bare, "* hint: a mark on an endpoint"]);

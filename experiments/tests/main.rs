@@ -1,6 +1,7 @@
 //! The program as its users meet it: the real binary, in directories of its own. One file a behaviour.
 
 mod bad_input;
+mod conformance;
 mod desk;
 mod determinism;
 mod explaining;

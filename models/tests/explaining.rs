@@ -103,7 +103,6 @@ fn notes(spec: &ClusterSpec) -> String {
 }
 
 #[test]
-#[ignore = "until hints are made by the controller"]
 fn hints_that_hold_and_hints_that_vanish_are_told_apart() {
     let mut spec = spec(
         nodes_in(&["a", "b", ""]),

@@ -79,7 +79,7 @@ pub fn rolling_max_unavailable(_: &Value, input: &Value) -> Result<Value, String
     let Input { strategy, max_surge, max_unavailable: unavailable, desired } = read(input)?;
     bounded(&[desired])?;
     let found = max_unavailable(strategy.into(), int_or_percent(max_surge).as_ref(), int_or_percent(unavailable).as_ref(), desired);
-    Ok(or_error(found.map(|n| json!({ "max_unavailable": n }))))
+    Ok(json!({ "max_unavailable": found }))
 }
 
 /// `rolling_new_replicas`
@@ -129,7 +129,7 @@ pub fn rolling_old_replicas(_: &Value, input: &Value) -> Result<Value, String> {
     let old = Replicas { total: case.old_replicas, available: case.old_available };
     let new = Replicas { total: case.new_replicas, available: case.new_available };
     let (surge, unavailable) = (int_or_percent(case.max_surge), int_or_percent(case.max_unavailable));
-    Ok(or_error(step_old(surge.as_ref(), unavailable.as_ref(), case.desired, old, new).map(|n| json!({ "old_replicas": n }))))
+    Ok(json!({ "old_replicas": step_old(surge.as_ref(), unavailable.as_ref(), case.desired, old, new) }))
 }
 
 /// `hpa_desired_replicas`

@@ -59,20 +59,14 @@ pub fn fenceposts(surge: Option<&IntOrPercent>, unavailable: Option<&IntOrPercen
     Ok(Fenceposts { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } })
 }
 
-/// Pods that may be missing: at most all of them, none without a rolling update (`MaxUnavailable`).
-///
-/// # Errors
-/// Surge or unavailable are malformed.
-pub fn max_unavailable(
-    strategy: Strategy,
-    surge: Option<&IntOrPercent>,
-    unavailable: Option<&IntOrPercent>,
-    desired: i64,
-) -> Result<i64, Malformed> {
+/// Pods that may be missing: at most all of them, none without a rolling update, nor where surge or unavailable are malformed,
+/// which upstream ignores here (`MaxUnavailable`).
+#[must_use]
+pub fn max_unavailable(strategy: Strategy, surge: Option<&IntOrPercent>, unavailable: Option<&IntOrPercent>, desired: i64) -> i64 {
     if strategy != Strategy::RollingUpdate || desired == 0 {
-        return Ok(0);
+        return 0;
     }
-    Ok(fenceposts(surge, unavailable, desired)?.unavailable.min(desired))
+    fenceposts(surge, unavailable, desired).map_or(0, |f| f.unavailable.min(desired))
 }
 
 /// The size of the new ReplicaSet that `desired` and the surge allow; never smaller than it is (`NewRSNewReplicas`).
@@ -117,25 +111,17 @@ pub struct Replicas {
 
 /// The old Pods left after one step: first those that are not available go, then others, as far as enough stay available
 /// (`reconcileOldReplicaSets`).
-///
-/// # Errors
-/// Surge or unavailable are malformed.
-pub fn step_old(
-    surge: Option<&IntOrPercent>,
-    unavailable: Option<&IntOrPercent>,
-    desired: i64,
-    old: Replicas,
-    new: Replicas,
-) -> Result<i64, Malformed> {
-    let least = desired - max_unavailable(Strategy::RollingUpdate, surge, unavailable, desired)?;
+#[must_use]
+pub fn step_old(surge: Option<&IntOrPercent>, unavailable: Option<&IntOrPercent>, desired: i64, old: Replicas, new: Replicas) -> i64 {
+    let least = desired - max_unavailable(Strategy::RollingUpdate, surge, unavailable, desired);
     let spare = old.total + new.total - least - (new.total - new.available);
     if old.total <= 0 || spare <= 0 {
-        return Ok(old.total);
+        return old.total;
     }
     let unhealthy = (old.total - old.available).clamp(0, spare);
     let left = old.total - unhealthy;
     let above = (old.available + new.available - least).max(0);
-    Ok(left - left.min(above))
+    left - left.min(above)
 }
 
 #[cfg(test)]
@@ -166,7 +152,7 @@ mod tests {
                 new = step_new(Strategy::RollingUpdate, Some(&s), desired, old, new).expect("numbers");
                 assert!(old + new <= desired + surge, "{desired}: step {step} has {old} old and {new} new");
                 let ready = |total| Replicas { total, available: total };
-                old = step_old(Some(&s), Some(&u), desired, ready(old), ready(new)).expect("numbers");
+                old = step_old(Some(&s), Some(&u), desired, ready(old), ready(new));
                 assert!(old + new >= desired - unavailable, "{desired}: step {step} leaves {old} old and {new} new");
                 if (old, new) == (0, desired) {
                     break;
