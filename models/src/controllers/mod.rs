@@ -1,9 +1,11 @@
-//! The arithmetic of workload controllers: how many Pods there should be.
+//! What Kubernetes controllers decide, as functions of what they see. Nothing here has state or acts.
 //!
-//! | module | what it decides |
+//! | module | what is in it |
 //! |---|---|
-//! | [`deployment`] | how a rolling update moves replicas from old ReplicaSets to the new one |
-//! | [`autoscaler`] | how many replicas the HorizontalPodAutoscaler wants |
+//! | [`deployment`] | how many Pods a rolling update adds and takes away in one step |
+//! | [`autoscaler`] | how many replicas one metric asks of a horizontal Pod autoscaler |
+//! | [`scaling_rules`] | how fast the autoscaler may follow |
 
 pub mod autoscaler;
 pub mod deployment;
+pub mod scaling_rules;

@@ -139,7 +139,11 @@ impl Cluster {
         }
         let flow = source.streams.flow.next_u32();
         let entry = match (source.via, client.node) {
-            (Via::NodePort, _) | (Via::ExternalIP, None) => NodeId::from_index(source.streams.flow.below(nodes as u32) as usize),
+            (Via::NodePort, own) | (Via::ExternalIP, own @ None) => {
+                let dialled = NodeId::from_index(source.streams.flow.below(nodes as u32) as usize);
+                // What is translated in connect() never gets to the Node dialled.
+                own.filter(|n| self.nodes[*n].proxy.plane().translates_at_socket()).unwrap_or(dialled)
+            }
             (_, Some(node)) => node,
             // The load balancer will say.
             (_, None) => NodeId(0),
