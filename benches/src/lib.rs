@@ -138,7 +138,8 @@ fn cluster(
         network: NetworkSpec { shape: ShapeSpec::OneSwitch(OneSwitchSpec { node: link }), sites: BTreeMap::new() },
         data_plane: DataPlaneSpec::default(),
         proxy: ProxySpec::default(),
-        conntrack: ConntrackSpec::default(),
+        // Thousands of connections a second through one Node would fill a real Node's table within seconds.
+        conntrack: ConntrackSpec { min: u32::MAX, ..ConntrackSpec::default() },
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),

@@ -12,13 +12,16 @@ pub struct ExpiryCount {
     slot_ns: u64,
     /// The slot that things added now go to, counted from the start of the simulation.
     newest: u64,
+    /// When the next begins.
+    next_ns: u64,
 }
 
 impl ExpiryCount {
     /// Nothing yet; what is added lives for `life`.
     #[must_use]
     pub fn new(life: SimDuration) -> Self {
-        Self { slots: [0; SLOTS], total: 0, slot_ns: life.as_nanos().div_ceil(SLOTS as u64 - 1).max(1), newest: 0 }
+        let slot_ns = life.as_nanos().div_ceil(SLOTS as u64 - 1).max(1);
+        Self { slots: [0; SLOTS], total: 0, slot_ns, newest: 0, next_ns: slot_ns }
     }
 
     /// One more.
@@ -34,7 +37,14 @@ impl ExpiryCount {
         self.total
     }
 
+    #[inline]
     fn advance(&mut self, now: SimTime) {
+        if now.as_nanos() >= self.next_ns {
+            self.turn(now);
+        }
+    }
+
+    fn turn(&mut self, now: SimTime) {
         let slot = now.as_nanos() / self.slot_ns;
         let steps = slot.saturating_sub(self.newest).min(SLOTS as u64);
         for i in 1..=steps {
@@ -42,6 +52,7 @@ impl ExpiryCount {
             self.total -= left;
         }
         self.newest = self.newest.max(slot);
+        self.next_ns = self.slot_ns.saturating_mul(self.newest.saturating_add(1));
     }
 }
 

@@ -110,9 +110,11 @@ pub fn probability_text(n: u32) -> String {
 /// probability.
 #[must_use]
 pub fn threshold(n: u32) -> u32 {
-    static FIRST: LazyLock<Vec<u32>> = LazyLock::new(|| (0..1_024).map(read_back).collect());
-    FIRST.get(n as usize).copied().unwrap_or_else(|| read_back(n))
+    THRESHOLDS.get(n as usize).copied().unwrap_or_else(|| read_back(n))
 }
+
+/// Those of chains as long as any cluster has.
+static THRESHOLDS: LazyLock<Vec<u32>> = LazyLock::new(|| (0..1_024).map(read_back).collect());
 
 fn read_back(n: u32) -> u32 {
     let p: f64 = probability_text(n).parse().unwrap_or_default();
@@ -122,7 +124,12 @@ fn read_back(n: u32) -> u32 {
 /// The endpoint that a chain of `n > 0` picks, from 0, given 31 of the 32 bits of each draw; the last rule needs none.
 #[inline]
 pub fn pick(n: u32, mut draw: impl FnMut() -> u32) -> u32 {
-    (0..n.saturating_sub(1)).find(|i| draw() & MASK < threshold(n - i)).unwrap_or(n.saturating_sub(1))
+    let last = n.saturating_sub(1);
+    // Rules from the first to the one before the last have `n` down to 2 endpoints left.
+    if let Some(left) = THRESHOLDS.get(2..=n as usize) {
+        return left.iter().rev().zip(0..).find(|(below, _)| draw() & MASK < **below).map_or(last, |(_, i)| i);
+    }
+    (0..last).find(|i| draw() & MASK < threshold(n - i)).unwrap_or(last)
 }
 
 /// The chance of each of `n` endpoints, by the rounded thresholds.

@@ -5,7 +5,7 @@ use crate::api::Service;
 use crate::cluster::{Cluster, Source};
 use crate::dataplane::{Address, Approach, DataPlaneSpec, Sender, ipvs::Scheduler};
 use crate::ids::{NodeId, SourceId};
-use crate::spec::{ClusterSpec, ConnectionsSpec, TrafficDistribution, TrafficPolicy, Via};
+use crate::spec::{ClusterSpec, ConnectionsSpec, Protocol, TrafficDistribution, TrafficPolicy, Via};
 use std::collections::BTreeSet;
 use svcsim_engine::Id;
 use svcsim_engine::random::Streams;
@@ -24,6 +24,7 @@ pub(super) fn surprises(spec: &ClusterSpec) -> Vec<Lint> {
             call.few_addresses(),
             call.answers_astray(),
             call.fewer_connections_than_pods(),
+            call.conntrack_fills(),
         ];
         lints.extend(found.into_iter().flatten());
     }
@@ -161,6 +162,27 @@ impl Call<'_> {
                        answer comes from an address they never dialled and is lost; dial the cluster IP"
                 .to_owned();
         self.at_traffic("via", problem)
+    }
+
+    /// Every connection leaves an entry behind for two minutes.
+    fn conntrack_fills(&self) -> Option<Lint> {
+        let t = &self.spec.traffic[self.name];
+        let short = t.connections == ConnectionsSpec::PerRequest && self.source.protocol != Protocol::Udp && self.source.via != Via::PodIP;
+        let inside = self.clients_on();
+        let entered_at = if inside.is_empty() || self.source.via == Via::NodePort { self.cluster.nodes.len() } else { inside.len() };
+        let each = t.arrivals.rate() / entered_at as f64;
+        let stays = self.spec.conntrack.tcp_time_wait;
+        let entries = each * stays.as_secs_f64().min(self.spec.run.duration.as_secs_f64());
+        let max = self.cluster.nodes.iter().map(|n| n.conntrack.max()).min().unwrap_or(u32::MAX);
+        if !short || entries <= f64::from(max) {
+            return None;
+        }
+        let problem = format!(
+            "a connection for each request is {each:.0} new ones a second at each of {entered_at} Node(s), and an entry stays {stays} after its \
+             connection: the conntrack table of {max} entries fills up and new connections are dropped; keep connections alive, or raise \
+             conntrack.min"
+        );
+        self.at_traffic("connections", problem)
     }
 
     /// Kept-alive connections are balanced once.
