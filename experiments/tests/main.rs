@@ -5,6 +5,7 @@ mod conformance;
 mod desk;
 mod determinism;
 mod explaining;
+mod features;
 mod golden;
 mod importing;
 mod interruption;

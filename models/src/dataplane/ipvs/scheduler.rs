@@ -46,6 +46,11 @@ pub enum Scheduler {
     Mh,
 }
 
+impl Scheduler {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Lblc, Self::Lblcr, Self::Sh, Self::Dh, Self::Sed, Self::Nq, Self::Mh];
+}
+
 /// What a scheduler keeps for one virtual server.
 #[derive(Clone, Debug)]
 pub(super) enum State {
