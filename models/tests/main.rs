@@ -9,6 +9,7 @@ mod invariants;
 mod network;
 mod paths;
 mod placement;
+mod services;
 mod spec_errors;
 mod timeline;
 mod world;
