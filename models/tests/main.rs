@@ -4,6 +4,7 @@ mod balance;
 mod churn;
 mod closed_forms;
 mod common_random_numbers;
+mod conntrack;
 mod dataplanes;
 mod invariants;
 mod network;
