@@ -1,11 +1,13 @@
 //! What a whole run promises, one file a behaviour. Every test simulates ordinary specs from the outside.
 
 mod balance;
+mod balancers;
 mod churn;
 mod closed_forms;
 mod common_random_numbers;
 mod conntrack;
 mod dataplanes;
+mod dns;
 mod invariants;
 mod network;
 mod paths;
