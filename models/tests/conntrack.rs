@@ -1,5 +1,7 @@
 //! What a Node remembers of flows: how many, for how long, which of them move; and what only their first packets pay.
 
+#![allow(clippy::disallowed_methods, reason = "what is expected need not be the same to the last bit everywhere")]
+
 use crate::world::*;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, SyncSpec, iptables, nftables};

@@ -1,5 +1,7 @@
 //! What fields of a Service mean for whom a client reaches: policies, session affinity, hints, ports.
 
+#![allow(clippy::disallowed_methods, reason = "what is expected need not be the same to the last bit everywhere")]
+
 use crate::world::*;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::dataplane::ProxySpec;
