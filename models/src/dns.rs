@@ -92,6 +92,8 @@ pub struct Resolver {
 /// What one client remembers.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// When it arrives.
+    known: SimTime,
     expires: SimTime,
     /// Ready endpoints when it was given; none where the name has an address of its own.
     endpoints: Option<Rc<EndpointSet>>,
@@ -122,7 +124,8 @@ impl Resolver {
         Ok(Self { lookup, lookups: spec.name.lookups(spec.host_suffixes) + cnames, ttl: spec.ttl, pick: spec.pick })
     }
 
-    /// Finds the address for a connection made now, asking if there is no fresh answer. `live` is what DNS would answer:
+    /// Finds the address for a connection made now, asking if there is no fresh answer; one that is under way is waited for,
+    /// unless every connection asks for itself. `live` is what DNS would answer:
     /// the endpoints of a headless Service, or none where the name has an address of its own.
     pub fn resolve(
         &self,
@@ -132,14 +135,16 @@ impl Resolver {
         now: SimTime,
         stream: &mut Stream,
     ) -> Resolution {
-        let asked = cached.as_ref().is_none_or(|a| now >= a.expires);
-        let mut took = SimDuration::ZERO;
+        let asked = self.ttl == SimDuration::ZERO || cached.as_ref().is_none_or(|a| now >= a.expires);
+        let mut took = cached.as_ref().map_or(SimDuration::ZERO, |a| a.known.since(now));
         if asked {
+            took = SimDuration::ZERO;
             for _ in 0..self.lookups {
                 took += self.lookup.sample_duration(stream);
             }
             let next = stream.next_u32();
-            *cached = Some(Answer { expires: now + took + self.ttl, endpoints: live.cloned(), next });
+            let known = now + took;
+            *cached = Some(Answer { known, expires: known + self.ttl, endpoints: live.cloned(), next });
         }
         let place = cached.as_mut().and_then(|a| match &a.endpoints {
             None => Some(0),

@@ -1,15 +1,19 @@
 //! What a whole run promises, one file a behaviour. Every test simulates ordinary specs from the outside.
 
 mod balance;
+mod balancers;
 mod churn;
 mod closed_forms;
 mod common_random_numbers;
+mod conntrack;
 mod dataplanes;
+mod dns;
 mod explaining;
 mod invariants;
 mod network;
 mod paths;
 mod placement;
+mod services;
 mod spec_errors;
 mod timeline;
 mod world;

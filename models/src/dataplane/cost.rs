@@ -9,7 +9,7 @@ use svcsim_engine::SimDuration;
 pub struct RuleSet {
     /// Service addresses and ports with endpoints: the rules of `KUBE-SERVICES`, elements of `service-ips`.
     pub service_addresses: u32,
-    /// Node ports.
+    /// Node ports with endpoints.
     pub node_ports: u32,
     /// Ports of Services.
     pub service_ports: u32,
@@ -25,10 +25,13 @@ impl RuleSet {
         for (service, set) in services.filter(|(s, _)| s.cluster_ip.is_some()) {
             let addresses = 1 + service.external_ips.len() + service.load_balancer_ips.len();
             for (port, endpoints) in service.ports.iter().zip(&set.ports) {
-                rules.service_addresses += addresses as u32;
-                rules.node_ports += u32::from(port.node_port.is_some());
+                let ready = endpoints.ready().len() as u32;
                 rules.service_ports += 1;
-                rules.endpoints += endpoints.ready().len() as u32;
+                rules.endpoints += ready;
+                if ready > 0 {
+                    rules.service_addresses += addresses as u32;
+                    rules.node_ports += u32::from(port.node_port.is_some());
+                }
             }
         }
         rules

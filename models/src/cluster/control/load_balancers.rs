@@ -85,12 +85,15 @@ impl Cluster {
     pub(in crate::cluster) fn wanted_targets(&self, service: ServiceId, set: &EndpointSet) -> BTreeSet<Target> {
         let Some(balancer) = &self.load_balancers[service] else { return BTreeSet::new() };
         let parameters = balancer.lb.parameters();
-        let endpoints = || set.ports.first().into_iter().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
+        let ready = set.ports.first().into_iter().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
         let usable = |n: &NodeId| !self.nodes[*n].spec.excluded_from_load_balancers;
         match parameters.targets {
-            Targets::Pods => endpoints().map(|e| Target::Pod(e.pod)).collect(),
+            Targets::Pods => ready.map(|e| Target::Pod(e.pod)).collect(),
             Targets::Nodes if parameters.follows_pods(self.table.services[service].checks_local_health()) => {
-                endpoints().filter_map(|e| e.node).filter(usable).map(Target::Node).collect()
+                // What serves counts, terminating or not (MetalLB, `internal/k8s/epslices` EndpointCanServe; ingress-gce's
+                // LocalL4EndpointsCalculator does not even ask that).
+                let serving = set.ports.iter().flat_map(|p| &p.endpoints).filter(|e| e.conditions.ready || e.conditions.serving);
+                serving.filter_map(|e| e.node).filter(usable).map(Target::Node).collect()
             }
             Targets::Nodes => self.nodes.ids().filter(usable).map(Target::Node).collect(),
         }

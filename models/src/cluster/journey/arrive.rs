@@ -93,7 +93,7 @@ impl Cluster {
             let timeout = if connection.reused { self.conntrack_spec.udp_stream_timeout } else { self.conntrack_spec.udp_timeout };
             if connection.tracked && (now.since(since) > timeout || self.is_cleaned_up(source, client, &connection)) {
                 self.hang_up(id, client, &connection, now);
-                return Some((Connection { tracked: false, opened: false, ..connection }, true));
+                return Some((Connection { tracked: false, opened: false, reused: false, ..connection }, true));
             }
             return Some((Connection { reused: true, ..connection }, false));
         }

@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request};
 use crate::dataplane::Approach;
 use crate::ids::SourceId;
 use crate::record::Way;
+use crate::spec::Protocol;
 use svcsim_engine::{Key, SimTime};
 
 impl Cluster {
@@ -55,7 +56,7 @@ impl Cluster {
             let request = *request;
             self.requests.remove(key);
             self.record_end(key, &request, cause, ctx);
-            self.hang_up(request.source, request.client, &request.connection, ctx.now());
+            self.unanswered(&request, ctx.now());
         }
     }
 
@@ -68,7 +69,23 @@ impl Cluster {
             self.requests.remove(key);
         }
         self.record_end(key, &request, outcome, ctx);
-        self.hang_up(request.source, request.client, &request.connection, ctx.now());
+        match outcome {
+            Outcome::Reset => self.hang_up(request.source, request.client, &request.connection, ctx.now()),
+            _ => self.unanswered(&request, ctx.now()),
+        }
+    }
+
+    /// A client waits for an answer no longer, and has heard of no reason. It closes its connection; but UDP has none: the
+    /// client's next request has the same ports, and follows the same entry until kube-proxy removes it.
+    fn unanswered(&mut self, request: &Request, now: SimTime) {
+        let source = &mut self.sources[request.source];
+        let idle = &mut source.clients[request.client as usize].idle;
+        let keeps = source.protocol == Protocol::Udp && source.max_idle.is_some_and(|max| idle.len() < max as usize);
+        if keeps && request.connection.tracked {
+            idle.push((request.start, request.connection));
+        } else {
+            self.hang_up(request.source, request.client, &request.connection, now);
+        }
     }
 
     /// Who has no answer by its deadline gives up. The cluster may work on for nothing.

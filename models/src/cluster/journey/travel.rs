@@ -2,11 +2,12 @@
 
 use super::arrive::flow_key;
 use crate::cluster::request::{Back, BalancedTo};
-use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage};
+use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
 use crate::ids::VertexId;
 use crate::load_balancer::{ClientAddress, Target};
 use crate::network::{Leg, Transit};
+use crate::spec::Protocol;
 use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// A reset, an ICMP error or a bare 503 is a small packet.
@@ -51,6 +52,10 @@ impl Cluster {
             r.hops = r.hops.saturating_add(hops as u16);
             if !r.decides() {
                 let came = at;
+                if r.stage == Stage::ToLoadBalancer && self.sources[r.source].protocol == Protocol::Udp && self.rehashed(r, at) {
+                    self.begin_again(r, at);
+                    continue;
+                }
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
                 }
@@ -177,12 +182,20 @@ impl Cluster {
     }
 
     /// Whether a balancer without memory of connections sends this one's packets somewhere else by now: there nobody knows
-    /// it, and it is reset.
+    /// it, and one of TCP is reset.
     fn rehashed(&self, r: &Request, now: SimTime) -> bool {
         let source = &self.sources[r.source];
         let (Some(balancer), Some(target)) = (&self.load_balancers[source.service], r.connection.target()) else { return false };
         let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
         balancer.lb.route(key, target, now) != target
+    }
+
+    /// The packet of a flow over UDP comes to another Node than before: to that Node it is the first. The entry at the old one
+    /// is left to expire.
+    fn begin_again(&mut self, r: &mut Request, now: SimTime) {
+        self.hang_up(r.source, r.client, &r.connection, now);
+        r.connection = Connection { flow: r.connection.flow, ..Connection::NONE };
+        r.fresh = true;
     }
 
     /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets. Returns the time
