@@ -370,3 +370,18 @@ fn a_new_pod_waits_for_its_registration_and_its_checks() {
         assert_chance("the new Pod, when healthy", late, all, 1.0 / 3.0);
     }
 }
+
+/// A check that waits as long as the interval is over when the next begins: Pods whose address nobody has are checked for ever,
+/// and time goes on.
+#[test]
+fn checks_of_pods_that_are_gone_take_their_time() {
+    let mut spec = spec(nodes_in(&["a", "b"]), vec![web(&["n0", "n1"], quick())], traffic(internet(), Via::LoadBalancer, 50.0));
+    spec.load_balancer = LoadBalancerSpec::by_name("awsNlbIp").expect("a preset");
+    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(secs(7))), ..ChurnSpec::default() });
+    spec.run.duration = secs(60);
+    source(&mut spec).timeout = Some(secs(1));
+    let result = run_one(&spec, 0);
+    // Two targets checked every 10 s, and a few more on their way out; every other event is a request's or a Pod's.
+    assert!(result.events < 6 * result.series[0].arrivals_ever + 2_000, "{} events", result.events);
+    assert!(count(&result.series[0], Outcome::Blackhole) > 0, "deregistered targets are dialled for minutes");
+}

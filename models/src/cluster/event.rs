@@ -45,6 +45,13 @@ pub enum Event {
         /// The target.
         target: Target,
     },
+    /// A load balancer's check of a target has had no answer for too long.
+    CheckTimesOut {
+        /// The Service whose load balancer it is.
+        service: ServiceId,
+        /// The target.
+        target: Target,
+    },
     /// A target is registered with a load balancer.
     TargetRegistered {
         /// The Service whose load balancer it is.

@@ -33,7 +33,7 @@ use crate::control_plane::proxy_sync::SyncRunner;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
-use crate::load_balancer::{LoadBalancer, Target};
+use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::record::Recorder;
 use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
@@ -267,6 +267,7 @@ impl Model for Cluster {
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
             Event::HealthCheck { service, target } => self.check_health(service, target, ctx),
+            Event::CheckTimesOut { service, target } => self.checked(service, target, load_balancer::Probe::TimedOut, ctx),
             Event::TargetRegistered { service, target } => self.target_registered(service, target, ctx),
             Event::TargetDeregistered { service, target } => self.target_deregistered(service, target, ctx),
             Event::TargetCut { service, target } => self.cut_target(service, target, ctx),

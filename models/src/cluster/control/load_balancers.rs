@@ -44,8 +44,17 @@ impl Cluster {
             Target::Node(_) => Probe::Failed,
             Target::Pod(pod) if self.pods[pod].phase.accepts() => Probe::Passed,
             Target::Pod(pod) if self.pods[pod].phase.exists() => Probe::Failed,
-            Target::Pod(_) => Probe::TimedOut,
+            // Nobody has the address: the answer is that none comes, and that takes a while.
+            Target::Pod(_) => {
+                let timeout = self.load_balancers[service].as_ref().and_then(|b| b.lb.health_check()).map(|c| c.timeout);
+                return ctx.schedule_in(timeout.unwrap_or(SimDuration::ZERO), Event::CheckTimesOut { service, target });
+            }
         };
+        self.checked(service, target, probe, ctx);
+    }
+
+    /// A target's check is over; the next is due an interval after it was sent.
+    pub(in crate::cluster) fn checked(&mut self, service: ServiceId, target: Target, probe: Probe, ctx: &mut Ctx<'_>) {
         let Some(balancer) = &mut self.load_balancers[service] else { return };
         let Some(checked) = balancer.lb.checked(target, probe, ctx.now()) else { return };
         if ctx.now() < self.sending_until {
