@@ -385,3 +385,18 @@ fn checks_of_pods_that_are_gone_take_their_time() {
     assert!(result.events < 6 * result.series[0].arrivals_ever + 2_000, "{} events", result.events);
     assert!(count(&result.series[0], Outcome::Blackhole) > 0, "deregistered targets are dialled for minutes");
 }
+
+/// Deleted at 6 s, drained until 9 s, but its Node has another Pod, and is a target again, from 7 s on. Requests take half a
+/// second, so that many are in it at 9 s.
+#[test]
+fn a_target_that_came_back_keeps_its_connections_when_its_draining_would_have_ended() {
+    let mut spec = withdrawal(true);
+    (balancer(&mut spec).connection_tracking, balancer(&mut spec).draining) = (true, Some(secs(3)));
+    deletes_at(&mut spec, secs(6));
+    spec.workloads[0].pod = PodBehaviour { startup: constant(secs(1)), ..behaviour(constant(ms(500)), 10_000) };
+    source(&mut spec).connections = ConnectionsSpec::PerRequest;
+    spec.run = RunSpec { duration: secs(11), warm_up: secs(8), window: secs(1) };
+    let s = series(&spec, 0);
+    assert!(loads(&s).iter().all(|n| *n > 1_000), "the Node's new Pod is used: {:?}", loads(&s));
+    assert_eq!(s.completed(), s.arrivals, "{:?}", s.outcomes);
+}

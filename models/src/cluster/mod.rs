@@ -270,7 +270,7 @@ impl Model for Cluster {
             Event::CheckTimesOut { service, target } => self.checked(service, target, load_balancer::Probe::TimedOut, ctx),
             Event::TargetRegistered { service, target } => self.target_registered(service, target, ctx),
             Event::TargetDeregistered { service, target } => self.target_deregistered(service, target, ctx),
-            Event::TargetCut { service, target } => self.cut_target(service, target, ctx),
+            Event::TargetCut { service, target } => self.draining_ends(service, target, ctx),
             Event::Crash { workload } => self.crash(workload, ctx),
             Event::Terminate { workload } => self.terminate(workload, ctx),
             Event::PodReady { pod } => self.pod_ready(pod, ctx),

@@ -120,8 +120,15 @@ impl Cluster {
         }
     }
 
-    /// The connections of a target through the balancer of `service` are reset, unless it is a target again.
-    pub(in crate::cluster) fn cut_target(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+    /// A target's draining is over: its connections are reset, unless it is a target again.
+    pub(in crate::cluster) fn draining_ends(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+        if self.load_balancers[service].as_ref().is_some_and(|b| !b.targets.contains(&target)) {
+            self.cut_target(service, target, ctx);
+        }
+    }
+
+    /// The connections of a target through the balancer of `service` are reset.
+    fn cut_target(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         for id in self.sources.ids() {
             if !self.sources[id].balanced || self.sources[id].service != service {

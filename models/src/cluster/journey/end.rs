@@ -1,6 +1,6 @@
 //! A request ends, once, with one outcome.
 
-use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request};
+use crate::cluster::{Back, Cluster, Connection, Ctx, Event, Outcome, Request};
 use crate::dataplane::Approach;
 use crate::ids::SourceId;
 use crate::record::Way;
@@ -31,7 +31,8 @@ impl Cluster {
         let source = &self.sources[id];
         let node = &mut self.nodes[connection.entry];
         if connection.tracked {
-            let snat_to = connection.snat.then_some(connection.pod);
+            // The Pod may see another address than the client's by a load balancer's doing: then no port of the Node's is held.
+            let snat_to = (connection.back == Back::ThroughEntry).then_some(connection.pod);
             node.conntrack.close(source.protocol, !connection.reused, snat_to, now);
         }
         if let (Some(target), Some(balancer)) = (connection.target(), self.load_balancers[source.service].as_mut()) {

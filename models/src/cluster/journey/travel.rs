@@ -52,7 +52,8 @@ impl Cluster {
             r.hops = r.hops.saturating_add(hops as u16);
             if !r.decides() {
                 let came = at;
-                if r.stage == Stage::ToLoadBalancer && self.sources[r.source].protocol == Protocol::Udp && self.rehashed(r, at) {
+                let rehashed = r.stage == Stage::ToLoadBalancer && self.rehashed(r, at);
+                if rehashed && self.sources[r.source].protocol == Protocol::Udp {
                     self.begin_again(r, at);
                     continue;
                 }
@@ -62,7 +63,7 @@ impl Cluster {
                 if followed {
                     self.probe_passing(r, came, at);
                 }
-                if r.stage == Stage::ToLoadBalancer && self.rehashed(r, at) {
+                if rehashed {
                     r.result = Outcome::Reset;
                     r.stage = Stage::ToClient;
                 } else {
