@@ -3,13 +3,17 @@
 use serde_json::{Map, Value};
 
 /// Sets the field at `path`. Maps missing on the way are made: whether the field may exist is judged when the
-/// tree is read as an experiment.
+/// tree is read as an experiment. A bare word on the way, such as `dataPlane: iptables`, stands for settings that are all
+/// at their defaults, so it makes room for a map too.
 ///
 /// # Errors
 /// A step that does not fit the tree, in a sentence.
 pub fn set(tree: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let mut at = tree;
     for step in steps(path)? {
+        if matches!(step, Step::Key(_)) && is_word(at) {
+            *at = Value::Object(Map::new());
+        }
         at = match (step, at) {
             (Step::Key(key), Value::Object(map)) => map.entry(key).or_insert_with(|| Value::Object(Map::new())),
             (Step::Index(i), Value::Array(list)) => {
@@ -23,6 +27,12 @@ pub fn set(tree: &mut Value, path: &str, value: Value) -> Result<(), String> {
     }
     *at = value;
     Ok(())
+}
+
+/// Whether a value is a word and no quantity, name or sentence.
+fn is_word(value: &Value) -> bool {
+    let letters = |s: &str| s.starts_with(|c: char| c.is_ascii_lowercase()) && s.chars().all(|c| c.is_ascii_alphanumeric());
+    value.as_str().is_some_and(letters)
 }
 
 /// The first part of `path` that is not in the tree.
@@ -112,6 +122,14 @@ mod tests {
             tree,
             json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "churn": {"web": {"crashEvery": "5s"}}})
         );
+    }
+
+    #[test]
+    fn a_bare_word_makes_room_for_settings_and_nothing_else_does() {
+        let mut tree = json!({"dataPlane": "iptables", "run": {"duration": "65s"}, "name": "my-shop"});
+        set(&mut tree, "dataPlane.ipvs.scheduler", json!("lc")).expect("a word has no settings yet");
+        assert_eq!(tree["dataPlane"], json!({"ipvs": {"scheduler": "lc"}}));
+        assert!(set(&mut tree, "run.duration.x", Value::Null).is_err() && set(&mut tree, "name.x", Value::Null).is_err());
     }
 
     #[test]
