@@ -8,5 +8,5 @@ pub mod service;
 
 pub use endpoint::{Conditions, Endpoint, Hints};
 pub use endpoint_set::{Categories, EndpointSet, HintLevel, Policies, PortEndpoints, Vantage};
-pub use pod::{Pod, PodPhase};
+pub use pod::{Pod, Process};
 pub use service::Service;

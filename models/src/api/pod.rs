@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use svcsim_engine::queueing::{Arrival, ProcessorSharing, Reschedule, Station};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
-/// A Pod from its creation to its end.
+/// A Pod from its creation to its end: what its process does, and what the API server says of it. The two are apart,
+/// since each learns of the other late.
 #[derive(Clone, Debug)]
 pub struct Pod {
     /// The place in the workload that it fills.
@@ -17,59 +18,54 @@ pub struct Pod {
     pub node: NodeId,
     /// Its address.
     pub ip: IpAddr,
-    /// Where it is in its life.
-    pub phase: PodPhase,
+    /// What its process does. What a packet to its address meets follows from this alone.
+    pub process: Process,
+    /// Condition `Ready` in the Pod object.
+    pub ready: bool,
+    /// Whether the Pod object has a `deletionTimestamp`.
+    pub terminating: bool,
     /// What meets its requests.
     pub servers: Servers,
 }
 
-/// Where a Pod is in its life. What a packet to it meets follows from this alone.
+/// What a Pod's process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PodPhase {
-    /// Created, not Ready: nothing listens yet.
+pub enum Process {
+    /// The Pod has its address, but nothing listens yet: connections are refused.
     Starting,
-    /// Ready: in the EndpointSlice, serving.
-    Ready,
-    /// Deleted, `preStop` running: leaves the EndpointSlice, still accepts.
-    Draining,
-    /// SIGTERM received: the listener is closed (connections are refused), accepted requests are finished.
-    Stopped,
-    /// The process died: connections are refused until the Pod is removed.
-    Crashed,
-    /// Removed: nobody has its address, packets to it vanish.
+    /// It listens and serves.
+    Running,
+    /// The listener is closed (connections are refused); accepted requests are finished.
+    Stopping,
+    /// It died: connections are refused.
+    Exited,
+    /// The Pod object is deleted. Nobody has the address, packets to it vanish.
     Gone,
 }
 
-impl PodPhase {
+impl Pod {
     /// Whether a connection to the Pod is accepted.
     #[must_use]
-    pub const fn accepts(self) -> bool {
-        matches!(self, Self::Ready | Self::Draining)
+    pub fn accepts(&self) -> bool {
+        self.process == Process::Running
     }
 
-    /// Whether anything has its address.
+    /// Whether requests that it accepted are being served.
     #[must_use]
-    pub const fn exists(self) -> bool {
-        !matches!(self, Self::Gone)
+    pub fn works(&self) -> bool {
+        matches!(self.process, Process::Running | Process::Stopping)
     }
 
-    /// Condition `serving` of its endpoint: passing its readiness probe, for all that the control plane knows. It has
-    /// not noticed of a crashed Pod that it is one, or the Pod would be gone.
+    /// Whether the Pod object exists and anything has its address.
     #[must_use]
-    pub const fn serving(self) -> bool {
-        matches!(self, Self::Ready | Self::Draining | Self::Crashed)
+    pub fn exists(&self) -> bool {
+        self.process != Process::Gone
     }
 
-    /// Condition `terminating` of its endpoint: deletion has been requested.
+    /// Whether it counts as ready for controllers: condition `Ready` holds and nobody deletes it.
     #[must_use]
-    pub const fn terminating(self) -> bool {
-        matches!(self, Self::Draining | Self::Stopped)
-    }
-
-    /// Whether the Pod object exists and its address is in the EndpointSlice.
-    #[must_use]
-    pub const fn listed(self) -> bool {
-        matches!(self, Self::Ready | Self::Draining | Self::Stopped | Self::Crashed)
+    pub fn is_active(&self) -> bool {
+        self.exists() && self.ready && !self.terminating
     }
 }
 

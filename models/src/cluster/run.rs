@@ -4,7 +4,7 @@ use super::probe::Probe;
 use super::{Cluster, Ctx, Purpose, Replica};
 use crate::explain::Explanation;
 use crate::ids::{ReplicaId, SourceId};
-use crate::record::{LinkResult, PodResult, RunResult};
+use crate::record::{LinkResult, PodResult, Recorded, RunResult};
 use crate::spec::{ClusterSpec, RunSpec, SpecError};
 use svcsim_engine::random::{Stream, Streams, entity};
 use svcsim_engine::{Id, SimDuration, SimTime, Simulation};
@@ -81,8 +81,9 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
     sim.run_while(end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty());
     let events = sim.events();
     let probe = sim.model.probe.take();
-    let (series, incidents) = sim.model.finish();
-    Some((RunResult { series, pods, links, incidents, measured: duration.saturating_sub(warm_up), events }, probe))
+    let Recorded { series, incidents, marks, programming, convergence } = sim.model.finish();
+    let measured = duration.saturating_sub(warm_up);
+    Some((RunResult { series, pods, links, incidents, marks, programming, convergence, measured, events }, probe))
 }
 
 /// What came of following a request.
@@ -202,7 +203,7 @@ impl Cluster {
             .collect()
     }
 
-    fn finish(self) -> (Vec<crate::record::SeriesResult>, Vec<crate::record::Incident>) {
+    fn finish(self) -> Recorded {
         let mut in_flight = vec![0u64; self.sources.len()];
         for (_, request) in self.requests.iter().filter(|(_, r)| !r.ended) {
             in_flight[request.source.0 as usize] += 1;

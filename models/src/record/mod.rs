@@ -2,7 +2,7 @@
 
 mod run_result;
 
-pub use run_result::{Incident, LinkResult, PodResult, RunResult, SeriesResult, Window};
+pub use run_result::{EventMark, Incident, LinkResult, PodResult, RunResult, SeriesResult, Window};
 
 use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
@@ -29,6 +29,23 @@ pub struct Recorder {
     measure_from: SimTime,
     series: IdVec<SourceId, SeriesRecorder>,
     incidents: Vec<Incident>,
+    marks: Vec<EventMark>,
+    programming: Histogram,
+    convergence: Histogram,
+}
+
+/// Everything collected in a run, as it goes into its [`RunResult`].
+pub struct Recorded {
+    /// By source.
+    pub series: Vec<SeriesResult>,
+    /// What happened to Pods.
+    pub incidents: Vec<Incident>,
+    /// What the experiment made happen.
+    pub marks: Vec<EventMark>,
+    /// Network-programming latencies.
+    pub programming: Histogram,
+    /// Times to convergence.
+    pub convergence: Histogram,
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +65,14 @@ impl Recorder {
             window: Window::default(),
             window_latency: Histogram::new(WINDOW_DIGITS),
         };
-        Self { measure_from, series: sources.iter().map(series).collect(), incidents: Vec::new() }
+        Self {
+            measure_from,
+            series: sources.iter().map(series).collect(),
+            incidents: Vec::new(),
+            marks: Vec::new(),
+            programming: Histogram::new(DIGITS),
+            convergence: Histogram::new(DIGITS),
+        }
     }
 
     /// A source sends a request.
@@ -106,6 +130,32 @@ impl Recorder {
         self.incidents.push(Incident { time: now, event, pod, node });
     }
 
+    /// An event of the experiment begins or, where it has an end, is repaired.
+    pub fn event(&mut self, now: SimTime, name: &str, began: bool, what: String) {
+        self.marks.push(EventMark { time: now, name: name.to_owned(), began, what });
+    }
+
+    /// A Node's proxy has finished the sync that applied a change of endpoints: network-programming latency, from the
+    /// trigger to the end of the sync, as kube-proxy's SLI defines it.
+    #[inline]
+    pub fn programmed(&mut self, latency: SimDuration) {
+        self.programming.record(latency);
+    }
+
+    /// All Nodes have the newest view of a Service again, `took` after the first change that they did not know.
+    #[inline]
+    pub fn converged(&mut self, took: SimDuration) {
+        self.convergence.record(took);
+    }
+
+    /// A proxy decided about a measured request by a view that was superseded `staleness` ago; zero: by the newest.
+    #[inline]
+    pub fn decided(&mut self, request: &Request, staleness: SimDuration) {
+        if request.start >= self.measure_from {
+            self.series[request.source].result.staleness.record(staleness);
+        }
+    }
+
     /// A window of the timeline ends: `state` gives, for a source, its Service's ready endpoints at their
     /// fewest and its stale Nodes at their most in the window.
     pub fn close_window(&mut self, start: SimTime, width: SimDuration, mut state: impl FnMut(SourceId) -> (u32, u32)) {
@@ -127,11 +177,7 @@ impl Recorder {
     /// # Panics
     /// If the ledger does not close: a request that vanished or ended twice is a defect of the model.
     #[must_use]
-    pub fn finish(
-        self,
-        in_flight: impl Fn(SourceId) -> u64,
-        backends: impl Fn(SourceId) -> Vec<usize>,
-    ) -> (Vec<SeriesResult>, Vec<Incident>) {
+    pub fn finish(self, in_flight: impl Fn(SourceId) -> u64, backends: impl Fn(SourceId) -> Vec<usize>) -> Recorded {
         let close = |(id, s): (SourceId, SeriesRecorder)| {
             let mut result = s.result;
             result.in_flight = in_flight(id);
@@ -141,6 +187,12 @@ impl Recorder {
             result
         };
         let ids = self.series.ids();
-        (ids.zip(self.series.iter().cloned()).map(close).collect(), self.incidents)
+        Recorded {
+            series: ids.zip(self.series.iter().cloned()).map(close).collect(),
+            incidents: self.incidents,
+            marks: self.marks,
+            programming: self.programming,
+            convergence: self.convergence,
+        }
     }
 }

@@ -16,6 +16,12 @@ pub struct RunResult {
     pub links: Vec<LinkResult>,
     /// What happened to Pods, in order.
     pub incidents: Vec<Incident>,
+    /// What the experiment made happen, in order.
+    pub marks: Vec<EventMark>,
+    /// Network-programming latencies: one value for each change and Node.
+    pub programming: Histogram,
+    /// Times from the first change that some Node did not know until all knew the newest.
+    pub convergence: Histogram,
     /// The measured part of the run.
     pub measured: SimDuration,
     /// Events handled.
@@ -51,6 +57,8 @@ pub struct SeriesResult {
     pub extra_hop: u64,
     /// Requests served in another zone than they entered at.
     pub cross_zone: u64,
+    /// By how much the view of each decision was superseded.
+    pub staleness: Histogram,
     /// Requests whose client address was rewritten.
     pub snat: u64,
     /// Replicas of the Service called: places in `requests_by_replica`.
@@ -82,6 +90,7 @@ impl SeriesResult {
             extra_hop: 0,
             cross_zone: 0,
             snat: 0,
+            staleness: Histogram::new(digits),
             backends: Vec::new(),
             requests_by_replica: vec![0; replicas],
             connections_by_replica: vec![0; replicas],
@@ -103,6 +112,7 @@ impl SeriesResult {
         add(&mut self.requests_by_replica, &other.requests_by_replica);
         add(&mut self.connections_by_replica, &other.connections_by_replica);
         self.latency.merge(&other.latency);
+        self.staleness.merge(&other.staleness);
         self.wait.merge(&other.wait);
         self.service.merge(&other.service);
         self.network.merge(&other.network);
@@ -193,4 +203,17 @@ pub struct Incident {
     pub pod: String,
     /// Where it ran.
     pub node: NodeId,
+}
+
+/// An event of the experiment begins or ends.
+#[derive(Clone, Debug)]
+pub struct EventMark {
+    /// When.
+    pub time: SimTime,
+    /// Its name in the experiment.
+    pub name: String,
+    /// Whether it begins; otherwise it is over, or repaired.
+    pub began: bool,
+    /// What happens and to what, in a few words.
+    pub what: String,
 }

@@ -5,7 +5,7 @@ mod source;
 
 use super::run::stream;
 use super::{Balancer, Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
-use crate::api::{EndpointSet, PodPhase, Service, Vantage, allocator};
+use crate::api::{EndpointSet, Service, Vantage, allocator};
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::topology::{self, NodeCpu};
 use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
@@ -180,7 +180,7 @@ impl Cluster {
             };
             let name = format!("{}-{place}", w.name);
             let replica = self.replicas.push(Replica { name, workload: id, pod: crate::ids::PodId(0), pods: 1 });
-            self.replicas[replica].pod = self.create_pod(replica, node, PodPhase::Ready);
+            self.replicas[replica].pod = self.create_running_pod(replica, node);
             self.workloads[id].replicas.push(replica);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Changes of Pods become EndpointSlices, and these reach every Node in its own time. Until the last has
 //! them, Nodes disagree; that gap is where requests are lost.
 
-use crate::api::{Endpoint, EndpointSet, Hints, Pod, PodPhase, PortEndpoints};
+use crate::api::{Endpoint, EndpointSet, Hints, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Update};
 use crate::control_plane::{conditions, hints, topology};
 use crate::dataplane::Change;
@@ -43,7 +43,7 @@ impl Cluster {
 
     fn ready_pods(&self, workload: WorkloadId) -> u32 {
         let pods = self.workloads[workload].replicas.iter().map(|r| &self.pods[self.replicas[*r].pod]);
-        pods.filter(|p| p.phase == PodPhase::Ready).count() as u32
+        pods.filter(|p| p.is_active() && p.accepts()).count() as u32
     }
 
     /// The slices are written with what is true now, and every Node will learn of it after its own delay.
@@ -83,15 +83,14 @@ impl Cluster {
         let mut endpoints = Vec::new();
         for &workload in &service.backends {
             let Some(number) = self.target_port(id, port, workload) else { continue };
-            let listed = |p: &Pod| p.phase.listed() || (service.publish_not_ready_addresses && p.phase == PodPhase::Starting);
-            let pods = self.workloads[workload].pods.iter().map(|&pod| (pod, &self.pods[pod])).filter(|(_, p)| listed(p));
+            let pods = self.workloads[workload].pods.iter().map(|&pod| (pod, &self.pods[pod])).filter(|(_, p)| p.exists());
             endpoints.extend(pods.map(|(pod, p)| Endpoint {
                 pod,
                 ip: p.ip,
                 port: number,
                 node: Some(p.node),
                 zone: self.nodes[p.node].zone,
-                conditions: conditions::of_pod(p.phase.serving(), p.phase.terminating(), service.publish_not_ready_addresses),
+                conditions: conditions::of_pod(p.ready, p.terminating, service.publish_not_ready_addresses),
                 hints: known.get(&pod).map_or_else(Hints::default, |h| (*h).clone()),
             }));
         }

@@ -42,8 +42,8 @@ impl Cluster {
         let probe = match target {
             Target::Node(node) if self.nodes[node].has_ready(service, node) => Probe::Passed,
             Target::Node(_) => Probe::Failed,
-            Target::Pod(pod) if self.pods[pod].phase.accepts() => Probe::Passed,
-            Target::Pod(pod) if self.pods[pod].phase.exists() => Probe::Failed,
+            Target::Pod(pod) if self.pods[pod].accepts() => Probe::Passed,
+            Target::Pod(pod) if self.pods[pod].exists() => Probe::Failed,
             // Nobody has the address: the answer is that none comes, and that takes a while.
             Target::Pod(_) => {
                 let timeout = self.load_balancers[service].as_ref().and_then(|b| b.lb.health_check()).map(|c| c.timeout);

@@ -84,7 +84,7 @@ impl Cluster {
         while let Some((since, connection)) = self.sources[id].clients[client as usize].idle.pop() {
             let source = &self.sources[id];
             if source.protocol != Protocol::Udp {
-                if self.pods[connection.pod].phase.accepts() {
+                if self.pods[connection.pod].accepts() {
                     return Some((Connection { reused: true, ..connection }, false));
                 }
                 self.hang_up(id, client, &connection, now);

@@ -1,6 +1,6 @@
 //! A request in its Pod.
 
-use crate::api::PodPhase;
+use crate::api::Process;
 use crate::api::pod::Admission;
 use crate::cluster::{Cluster, Ctx, Event, Outcome, Stage};
 use crate::ids::{PodId, VertexId};
@@ -14,15 +14,15 @@ impl Cluster {
         let Some(request) = self.requests.get_mut(key) else { return };
         let id = request.connection.pod;
         let pod = &mut self.pods[id];
-        match pod.phase {
-            PodPhase::Ready | PodPhase::Draining => {}
+        match pod.process {
+            Process::Running => {}
             // A connection the Pod accepted while it lived is served to its end, but a stopped listener
             // refuses new ones, and a request that meets a closing connection is reset.
-            PodPhase::Stopped | PodPhase::Crashed | PodPhase::Starting => {
+            Process::Stopping | Process::Exited | Process::Starting => {
                 let result = if request.fresh { Outcome::Refused } else { Outcome::Reset };
                 return self.send_back(key, result, self.pod_vertex(id), ctx);
             }
-            PodPhase::Gone => return self.lose(key, Outcome::Blackhole, ctx),
+            Process::Gone => return self.lose(key, Outcome::Blackhole, ctx),
         }
         request.stage = Stage::InPod;
         request.joined = now;
@@ -38,11 +38,11 @@ impl Cluster {
     /// A FIFO server is done with `key`; the next in line starts.
     pub(in crate::cluster) fn complete(&mut self, id: PodId, key: Key, ctx: &mut Ctx<'_>) {
         let pod = &mut self.pods[id];
-        let crate::api::pod::Servers::Fifo(station) = &mut pod.servers else { return };
         // A Pod that died threw its requests out; completions still pending for them are void.
-        if !matches!(pod.phase, PodPhase::Ready | PodPhase::Draining | PodPhase::Stopped) {
+        if !pod.works() {
             return;
         }
+        let crate::api::pod::Servers::Fifo(station) = &mut pod.servers else { return };
         if let Some(next) = station.complete(ctx.now())
             && let Some(request) = self.requests.get(next)
         {
@@ -76,7 +76,7 @@ impl Cluster {
                 self.send_back(key, Outcome::Completed, self.pod_vertex(id), ctx);
             }
         }
-        if self.pods[id].phase == PodPhase::Stopped && self.pods[id].servers.present() == 0 {
+        if self.pods[id].process == Process::Stopping && self.pods[id].servers.present() == 0 {
             self.remove_pod(id, ctx);
         }
     }
