@@ -30,6 +30,32 @@ pub struct ConntrackSpec {
     pub udp_stream_timeout: SimDuration,
     /// Source ports for SNAT to one destination address, port and protocol: 1024 to 65535 (`nf_nat_core.c`).
     pub snat_ports: u32,
+    /// Which stale UDP entries kube-proxy removes.
+    #[serde(skip_serializing_if = "UdpCleanup::is_default")]
+    pub udp_cleanup: UdpCleanup,
+}
+
+/// Which Services' stale UDP entries kube-proxy removes after a sync (`pkg/proxy/conntrack/cleanup.go`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UdpCleanup {
+    /// All Services': up to 1.31, and since kubernetes#139629.
+    #[default]
+    Always,
+    /// Those of Services that have a serving endpoint: the reconciler of 1.32 (kubernetes#127318), until kubernetes#139629.
+    WithEndpoints,
+}
+
+impl UdpCleanup {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether entries of a Service with `serving` serving endpoints are looked at.
+    #[must_use]
+    pub const fn covers(self, serving: usize) -> bool {
+        matches!(self, Self::Always) || serving > 0
+    }
 }
 
 impl Default for ConntrackSpec {
@@ -41,6 +67,7 @@ impl Default for ConntrackSpec {
             udp_timeout: SimDuration::from_secs(30),
             udp_stream_timeout: SimDuration::from_secs(120),
             snat_ports: 64_512,
+            udp_cleanup: UdpCleanup::default(),
         }
     }
 }

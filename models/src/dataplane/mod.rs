@@ -13,7 +13,7 @@ mod proxy;
 
 pub use address::{Address, Destination, NodeAddresses, NodePortAddresses, Packet, Sender, ServiceTable, VirtualServer};
 pub use candidates::{Candidates, Question, Scope, kube_proxy};
-pub use conntrack::{Conntrack, ConntrackSpec, Entry, Full, is_stale};
+pub use conntrack::{Conntrack, ConntrackSpec, Entry, Full, UdpCleanup, is_stale};
 pub use cost::{Change, RuleSet, SyncSpec};
 pub use expiry::ExpiryCount;
 pub use proxy::{Approach, Forward, Proxy, ProxySpec, Refusal, Verdict};

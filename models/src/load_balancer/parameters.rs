@@ -1,6 +1,7 @@
 //! What a load balancer does, as plain data.
 
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 
@@ -144,6 +145,12 @@ pub enum Algorithm {
     RoundRobin,
     /// One with the fewest open connections; among several the one that was chosen longest ago.
     LeastConnections,
+    /// Of some drawn at random, one with the fewest open connections; among equals the first drawn. One may be drawn twice, as in
+    /// Envoy (`least_request_lb.cc`, `unweightedHostPickNChoices`).
+    LeastRequest {
+        /// How many are drawn; Envoy's default is 2.
+        choices: NonZeroU32,
+    },
     /// By a hash of the flow in a Maglev table ([`crate::maglev`]).
     Maglev {
         /// Places of the table; a prime.
@@ -167,7 +174,7 @@ pub enum Algorithm {
 impl Algorithm {
     /// Whether the choice is a function of the flow and the set of targets.
     pub(super) const fn is_stateless(&self) -> bool {
-        !matches!(self, Self::RoundRobin | Self::LeastConnections)
+        !matches!(self, Self::RoundRobin | Self::LeastConnections | Self::LeastRequest { .. })
     }
 }
 

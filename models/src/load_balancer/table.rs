@@ -1,7 +1,7 @@
 //! The algorithms: each keeps what it needs to choose in constant or logarithmic time, and rebuilds it on change.
 
 use super::{Algorithm, Target};
-use crate::maglev::{self, TableSize};
+use crate::maglev::{self, TableSize, mix64};
 use std::collections::{BTreeMap, BTreeSet};
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -32,6 +32,7 @@ pub(super) enum Table {
     Hash(Vec<Target>),
     Turns { list: Vec<Target>, last: Option<Target> },
     Least(BTreeSet<(Load, Target)>),
+    Sample { choices: u32, list: Vec<(Target, Load)> },
     Maglev { size: TableSize, list: Vec<Target>, table: maglev::Table },
     Leader { old: Option<Target>, new: Option<Target>, from: SimTime },
     Buckets(Vec<Target>),
@@ -43,6 +44,7 @@ impl Table {
             Algorithm::FlowHash | Algorithm::Ecmp { resilient: false } => Self::Hash(Vec::new()),
             Algorithm::RoundRobin => Self::Turns { list: Vec::new(), last: None },
             Algorithm::LeastConnections => Self::Least(BTreeSet::new()),
+            Algorithm::LeastRequest { choices } => Self::Sample { choices: choices.get(), list: Vec::new() },
             Algorithm::Maglev { .. } => {
                 Self::Maglev { size: size.unwrap_or(TableSize::PAPER), list: Vec::new(), table: maglev::Table::default() }
             }
@@ -57,6 +59,7 @@ impl Table {
         match self {
             Self::Hash(list) | Self::Turns { list, .. } => *list = targets(),
             Self::Least(set) => *set = candidates.iter().map(|c| (c.load, c.target)).collect(),
+            Self::Sample { list, .. } => *list = candidates.iter().map(|c| (c.target, c.load)).collect(),
             Self::Maglev { size, list, table } => {
                 let backends: Vec<_> = candidates.iter().map(|c| maglev::Backend::of(c.rank)).collect();
                 (*list, *table) = (targets(), maglev::Table::build(&backends, *size));
@@ -82,7 +85,7 @@ impl Table {
             Self::Hash(list) | Self::Buckets(list) => list.get(digest.checked_rem(list.len() as u64)? as usize).copied(),
             Self::Maglev { list, table, .. } => table.lookup(digest).and_then(|i| list.get(i)).copied(),
             Self::Leader { old, new, from } => *if now < *from { old } else { new },
-            Self::Turns { .. } | Self::Least(_) => None,
+            Self::Turns { .. } | Self::Least(_) | Self::Sample { .. } => None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Table {
                 *last
             }
             Self::Least(set) => set.first().map(|(_, target)| *target),
+            Self::Sample { choices, list } => sample(digest, *choices, list),
             _ => self.pick(digest, now),
         }
     }
@@ -103,12 +107,26 @@ impl Table {
     /// The load of `target` changed.
     #[inline]
     pub(super) fn reload(&mut self, target: Target, before: Load, after: Load) {
-        if let Self::Least(set) = self
-            && set.remove(&(before, target))
-        {
-            set.insert((after, target));
+        match self {
+            Self::Least(set) => {
+                if set.remove(&(before, target)) {
+                    set.insert((after, target));
+                }
+            }
+            Self::Sample { list, .. } => {
+                if let Ok(at) = list.binary_search_by_key(&target, |(t, _)| *t) {
+                    list[at].1 = after;
+                }
+            }
+            _ => {}
         }
     }
+}
+
+/// The least busy of `choices` draws with replacement, which the flow's `digest` decides; among equals the first drawn.
+fn sample(digest: u64, choices: u32, list: &[(Target, Load)]) -> Option<Target> {
+    let draw = |i: u32| list.get(mix64(mix64(digest) ^ u64::from(i)).checked_rem(list.len() as u64)? as usize);
+    (1..=choices).filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
 }
 
 /// Gives buckets to `targets` in equal parts, leaving as many as possible where they are.

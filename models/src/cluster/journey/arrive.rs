@@ -114,7 +114,8 @@ impl Cluster {
         let answers_at = self.target_port(source.service, usize::from(source.port), pod.workload);
         let entry = Entry { protocol: source.protocol, dst: Some(packet.dst), dport: packet.dport, replies_from: (pod.ip, answers_at) };
         let serving = endpoints.map(|e| e.endpoints.iter().filter(|e| e.conditions.serving).map(|e| (e.ip, e.port)));
-        is_stale(&entry, &addresses, port.port, port.node_port, serving)
+        let covered = serving.clone().is_some_and(|s| self.conntrack_spec.udp_cleanup.covers(s.count()));
+        covered && is_stale(&entry, &addresses, port.port, port.node_port, serving)
     }
 
     /// A new connection: a name is looked up where one is dialled; a new source port; the Node whose proxy will choose, where

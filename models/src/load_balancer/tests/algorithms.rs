@@ -199,3 +199,21 @@ fn addresses_have_different_leaders() {
         .collect();
     assert_eq!(leaders.len(), 4);
 }
+
+#[test]
+fn of_two_draws_with_replacement_both_are_the_busiest_once_in_n_squared() {
+    for n in [2_u32, 3, 4] {
+        let mut lb = with_nodes(r#"{"instanceTargets":{"algorithm":{"leastRequest":{"choices":2}}}}"#, n);
+        lb.opened(node(0));
+        let busiest = f64::from(shares(&mut lb, 40_000, at(1)).get(&node(0)).copied().unwrap_or(0)) / 40_000.0;
+        let expected = 1.0 / f64::from(n * n);
+        assert!((busiest - expected).abs() < 4.0 * (expected / 40_000.0).sqrt(), "{n}: {busiest}");
+    }
+}
+
+#[test]
+fn many_draws_find_the_idle_one() {
+    let mut lb = with_nodes(r#"{"instanceTargets":{"algorithm":{"leastRequest":{"choices":64}}}}"#, 4);
+    (0..3).for_each(|i| lb.opened(node(i)));
+    assert_eq!(shares(&mut lb, 1_000, at(1)).get(&node(3)), Some(&1_000));
+}
