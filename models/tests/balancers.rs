@@ -35,7 +35,7 @@ fn instant_news(spec: &mut ClusterSpec) {
 }
 
 fn deletes_at(spec: &mut ClusterSpec, at: SimDuration) {
-    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(at)), ..ChurnSpec::default() });
+    deletions(spec, "web", constant(at));
 }
 
 /// The place of the Pod that is deleted.
@@ -377,7 +377,7 @@ fn a_new_pod_waits_for_its_registration_and_its_checks() {
 fn checks_of_pods_that_are_gone_take_their_time() {
     let mut spec = spec(nodes_in(&["a", "b"]), vec![web(&["n0", "n1"], quick())], traffic(internet(), Via::LoadBalancer, 50.0));
     spec.load_balancer = LoadBalancerSpec::by_name("awsNlbIp").expect("a preset");
-    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(secs(7))), ..ChurnSpec::default() });
+    deletions(&mut spec, "web", constant(secs(7)));
     spec.run.duration = secs(60);
     source(&mut spec).timeout = Some(secs(1));
     let result = run_one(&spec, 0);

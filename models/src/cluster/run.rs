@@ -184,7 +184,7 @@ impl Cluster {
     /// Whatever happens by itself begins.
     fn open(&mut self, ctx: &mut Ctx<'_>) {
         self.open_sources(ctx);
-        self.open_churn(ctx);
+        self.open_events(ctx);
         self.open_health_checks(ctx);
     }
 

@@ -84,6 +84,14 @@ impl Recorder {
         s.result.arrivals += u64::from(start >= self.measure_from);
     }
 
+    /// There are more places for Pods now: so many in all.
+    pub fn grow(&mut self, replicas: usize) {
+        for s in self.series.iter_mut() {
+            s.result.requests_by_replica.resize(replicas, 0);
+            s.result.connections_by_replica.resize(replicas, 0);
+        }
+    }
+
     /// A Pod takes a request in, over a new connection or an old one.
     #[inline]
     pub fn admitted(&mut self, request: &Request, replica: ReplicaId) {

@@ -1,11 +1,12 @@
 //! A request is sent.
 
+use crate::api::Process;
 use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId};
 use crate::load_balancer::FlowKey;
-use crate::spec::{Protocol, Via};
+use crate::spec::{AtSigterm, Protocol, Via};
 use std::net::{IpAddr, Ipv4Addr};
 use svcsim_engine::{Id, SimDuration, SimTime};
 
@@ -25,6 +26,10 @@ impl Cluster {
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
         let timeout = source.timeout;
+        if source.clients[client as usize].node.is_some_and(|node| !self.nodes[node].condition.runs()) {
+            // Who is down sends nothing.
+            return;
+        }
         let mut request = Request {
             start: now,
             joined: now,
@@ -84,7 +89,8 @@ impl Cluster {
         while let Some((since, connection)) = self.sources[id].clients[client as usize].idle.pop() {
             let source = &self.sources[id];
             if source.protocol != Protocol::Udp {
-                if self.pods[connection.pod].accepts() {
+                let pod = &self.pods[connection.pod];
+                if self.serves_connections(connection.pod) && pod.listens_since <= since {
                     return Some((Connection { reused: true, ..connection }, false));
                 }
                 self.hang_up(id, client, &connection, now);
@@ -98,6 +104,13 @@ impl Cluster {
             return Some((Connection { reused: true, ..connection }, false));
         }
         None
+    }
+
+    /// Whether the Pod serves another request of a connection that it has.
+    fn serves_connections(&self, id: PodId) -> bool {
+        let pod = &self.pods[id];
+        let drains = self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections;
+        pod.accepts() || (drains && pod.process == Process::Stopping)
     }
 
     /// Whether the Node's kube-proxy has removed the flow's entry: it does so in the sync that shows it that the Pod is no

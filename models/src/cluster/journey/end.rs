@@ -16,7 +16,10 @@ impl Cluster {
         }
         let source = &mut self.sources[request.source];
         let idle = &mut source.clients[request.client as usize].idle;
-        let kept = request.result == Outcome::Completed && source.max_idle.is_some_and(|max| idle.len() < max as usize);
+        // A Pod that drains its connections closes each with an answer.
+        let closes =
+            source.protocol == Protocol::Tcp && request.result == Outcome::Completed && !self.pods[request.connection.pod].accepts();
+        let kept = request.result == Outcome::Completed && !closes && source.max_idle.is_some_and(|max| idle.len() < max as usize);
         if kept {
             idle.push((ctx.now(), request.connection));
         }

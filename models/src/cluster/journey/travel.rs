@@ -30,6 +30,10 @@ impl Cluster {
         let r = &mut request;
         loop {
             let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
+            if self.faults > 0 && self.severed(leg.at, leg.to) {
+                self.store(key, request);
+                return self.lose(key, Outcome::Blackhole, ctx);
+            }
             let stream = &mut self.sources[r.source].streams.network;
             let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, message_bytes(r), stream) {
                 Transit::Arrived { at, hops } => (at, leg.to, hops),
