@@ -8,6 +8,7 @@ mod explaining;
 mod features;
 mod golden;
 mod importing;
+mod incidents;
 mod interruption;
 mod odd_input;
 mod printing;
