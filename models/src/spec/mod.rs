@@ -12,7 +12,7 @@ pub use kubernetes::{
     TrafficPolicy, WorkloadSpec,
 };
 pub use pod::{Discipline, PodBehaviour};
-pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TrafficSpec, Via};
+pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TcpSpec, TrafficSpec, Via};
 
 use crate::network::NetworkSpec;
 use crate::units::Bytes;

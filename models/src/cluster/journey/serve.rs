@@ -26,6 +26,7 @@ impl Cluster {
         }
         request.stage = Stage::InPod;
         request.joined = now;
+        request.tries = 0;
         match pod.servers.arrive(now, key, request.demand) {
             Admission::Refused => return self.send_back(key, Outcome::QueueFull, self.pod_vertex(id), ctx),
             Admission::Starts => ctx.schedule_in(request.demand, Event::ServiceCompletes { pod: id, request: key }),
