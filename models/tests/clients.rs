@@ -1,13 +1,13 @@
 //! What clients see, and do about it: TCP sends again, clients retry, proxies answer for their targets.
 
 use crate::world::*;
+use std::collections::BTreeMap;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Followed, Outcome, explain};
 use svcsim_models::explain::{Explanation, What};
 use svcsim_models::load_balancer::{LoadBalancerSpec, Preset, Proxies};
 use svcsim_models::record::Place;
 use svcsim_models::retry::{BudgetSpec, RetryOn, RetrySpec};
-use std::collections::BTreeMap;
 
 fn story(spec: &ClusterSpec) -> Explanation {
     match explain(spec, &Streams::new(SEED, 0), "clients", 0) {
@@ -29,15 +29,15 @@ fn dropped() -> ClusterSpec {
     spec
 }
 
-/// One of four Pods is gone after 5 s, which no Node ever hears of.
+/// One of four Pods is gone after 20 s, and the next 20 s later, which no Node ever hears of.
 fn one_of_four_dead(on: &str) -> ClusterSpec {
-    let traffic = traffic(workload_origin("caller"), Via::ClusterIP, 500.0);
+    let traffic = traffic(workload_origin("caller"), Via::ClusterIP, 2_000.0);
     let mut spec = spec(nodes_in(&["", ""]), vec![web(&[on; 4], quick()), callers(&["n0"])], traffic);
     spec.propagation.to_node = constant(secs(1_000));
-    let terminate = ChurnSpec { crash_every: None, terminate_every: Some(constant(secs(5))), crash_detection: constant(secs(0)) };
+    let terminate = ChurnSpec { crash_every: None, terminate_every: Some(constant(secs(20))), crash_detection: constant(secs(0)) };
     spec.churn = BTreeMap::from([("web".to_owned(), terminate)]);
-    spec.run.warm_up = ms(5_500);
-    spec.run.duration = ms(9_500);
+    spec.run.warm_up = ms(20_500);
+    spec.run.duration = ms(21_500);
     spec
 }
 

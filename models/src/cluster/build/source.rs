@@ -8,7 +8,9 @@ use crate::dns::{DnsSpec, Resolver};
 use crate::ids::{NodeId, PodId, ServiceId, VertexId};
 use crate::load_balancer::{Arrival, Targets};
 use crate::retry::Retrier;
-use crate::spec::{ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via};
+use crate::spec::{
+    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
+};
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::Streams;
 use svcsim_engine::{Id, SimDuration};

@@ -82,7 +82,9 @@ impl Cluster {
         }
         self.record_end(key, &request, outcome, ctx);
         match outcome {
-            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => self.hang_up(request.source, request.client, &request.connection, ctx.now()),
+            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => {
+                self.hang_up(request.source, request.client, &request.connection, ctx.now())
+            }
             _ => self.unanswered(&request, ctx.now()),
         }
     }
