@@ -128,6 +128,8 @@ fn cluster(
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        tcp: TcpSpec::default(),
+        retries: None,
     };
     ClusterSpec {
         nodes,

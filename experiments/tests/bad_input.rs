@@ -142,7 +142,11 @@ fn numbers_that_make_no_sense_are_refused_in_words() {
         ("duration: 1200ms", "duration: «0s»", "expected more than nothing"),
         ("window: 200ms", "window: «1ns»", "at most 100000 windows"),
         ("name: small", "name: «5»", "expected a text, found the number 5"),
-        ("events:\n  deletions: {every: {exponential: {mean: 500ms}}, do: {podDelete: {workload: web}}}", "«events»:", "expected a map, found nothing"),
+        (
+            "events:\n  deletions: {every: {exponential: {mean: 500ms}}, do: {podDelete: {workload: web}}}",
+            "«events»:",
+            "expected a map, found nothing",
+        ),
     ] {
         refused(from, to, &[what]);
     }

@@ -120,6 +120,8 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        tcp: TcpSpec::default(),
+        retries: None,
     }
 }
 

@@ -118,10 +118,7 @@ mod tests {
         assert_eq!(missing(&tree, "events.crash.every"), None);
         assert_eq!(missing(&tree, "events.leave.every"), Some("events.leave".to_owned()));
         assert_eq!(missing(&tree, "list[2].a"), Some("list[2]".to_owned()));
-        assert_eq!(
-            tree,
-            json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "events": {"crash": {"every": "5s"}}})
-        );
+        assert_eq!(tree, json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "events": {"crash": {"every": "5s"}}}));
     }
 
     #[test]

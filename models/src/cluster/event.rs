@@ -33,6 +33,26 @@ pub enum Event {
         /// The schedule this belongs to; an older one is void.
         epoch: u64,
     },
+    /// The time-out of a packet that was lost passes at its sender.
+    SentAgain {
+        /// Whose packet.
+        request: Key,
+    },
+    /// The pause before another try is over.
+    TriesAgain {
+        /// The try.
+        request: Key,
+    },
+    /// The time-out of another try passes, or of its request.
+    TryExpires {
+        /// The try.
+        request: Key,
+    },
+    /// A proxying load balancer has waited long enough for the oldest of its unanswered requests.
+    GatewayTimesOut {
+        /// Whose requests.
+        source: SourceId,
+    },
     /// The oldest outstanding deadline of a source passes.
     DeadlinesPass {
         /// Which source.

@@ -7,6 +7,7 @@
 //!                                 Reject -> back as Rejected;  Drop -> lost until the client gives up
 //!                               Pod: admit -> ServiceCompletes, `demand` later;  client: end(result)
 //! ServiceCompletes  complete  the next in line starts; the response goes back
+//! SentAgain         again     TCP sends once more what was lost;  TriesAgain: so does a client that retries
 //! DeadlinesPass     expire    who has no answer by now: end(TimedOut), or what it was lost to
 //! Happens, Pod...   control   publish the Service's endpoints; EndpointsReachNodes, each in its own time
 //! ```
@@ -37,8 +38,9 @@ use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexI
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::record::Recorder;
+use crate::retry::Retrier;
 use crate::spec::{
-    AtSigterm, ContainerPortSpec, Controller, Discipline, NodeLifecycleSpec, NodeSpec, Probes, Protocol, RolloutSpec, Via, WarmUp,
+    AtSigterm, ContainerPortSpec, Controller, Discipline, NodeLifecycleSpec, NodeSpec, Probes, Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
 };
 use crate::workload::Arrivals;
 use control::{Condition, Planned, Version};
@@ -80,6 +82,8 @@ pub enum Purpose {
     Propagation = 12,
     /// Lookups of names, and which of several answers is taken.
     Dns = 13,
+    /// Pauses before retries of a source's clients.
+    Retries = 40,
 }
 
 /// The model: every state there is.
@@ -244,6 +248,12 @@ struct Source {
     request_size: Dist,
     response_size: Dist,
     timeout: Option<SimDuration>,
+    /// How long the first try may take: the request's time-out, or a try's if that is shorter.
+    first_timeout: Option<SimDuration>,
+    tcp: TcpSpec,
+    retrier: Option<Retrier>,
+    /// What a proxying load balancer waits for.
+    gateway: DelayLine<Key>,
     /// Idle connections a client keeps; none with a connection per request.
     max_idle: Option<u32>,
     deadlines: DelayLine<Key>,
@@ -301,6 +311,10 @@ impl Model for Cluster {
             Event::MessageReaches { request, vertex } => self.message_reaches(request, vertex, ctx),
             Event::ServiceCompletes { pod, request } => self.complete(pod, request, ctx),
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
+            Event::SentAgain { request } => self.send_again(request, ctx),
+            Event::TriesAgain { request } => self.try_again(request, ctx),
+            Event::TryExpires { request } => self.expire_try(request, ctx),
+            Event::GatewayTimesOut { source } => self.gateway_times_out(source, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
             Event::HealthCheck { service, target } => self.check_health(service, target, ctx),
             Event::CheckTimesOut { service, target } => self.checked(service, target, load_balancer::Probe::TimedOut, ctx),

@@ -19,7 +19,7 @@ pub use kubernetes::{
     TrafficDistribution, TrafficPolicy, WorkloadSpec,
 };
 pub use pod::{AtSigterm, Discipline, PodBehaviour, WarmUp};
-pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TrafficSpec, Via};
+pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TcpSpec, TrafficSpec, Via};
 
 use crate::network::NetworkSpec;
 use crate::units::Bytes;

@@ -28,6 +28,7 @@ impl Cluster {
         }
         request.stage = Stage::InPod;
         request.joined = now;
+        request.tries = 0;
         // Under processor sharing service starts on arrival.
         let takes = if matches!(pod.servers, Servers::Sharing(_)) {
             takes(pod, &self.workloads[pod.workload], request.demand, now)

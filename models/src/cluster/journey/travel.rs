@@ -57,12 +57,14 @@ impl Cluster {
             if !r.decides() {
                 let came = at;
                 let rehashed = r.stage == Stage::ToLoadBalancer && self.rehashed(r, at);
-                if rehashed && self.sources[r.source].protocol == Protocol::Udp {
+                // So is a SYN that is sent again: another Node takes it for the first.
+                if rehashed && (r.fresh || self.sources[r.source].protocol == Protocol::Udp) {
                     self.begin_again(r, at);
                     continue;
                 }
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
+                    self.told_by_proxy(r);
                 }
                 if followed {
                     self.probe_passing(r, came, at);
@@ -79,7 +81,10 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => at += self.choose_target(r, followed, now),
+                Stage::ToLoadBalancer => {
+                    at += self.choose_target(r, followed, now);
+                    self.gateway_waits(key, r, now, ctx);
+                }
                 Stage::ToEntry => {
                     let before = followed.then(|| self.probe_before_decision(r, now));
                     let found = self.choose_pod(r, now);
@@ -111,7 +116,7 @@ impl Cluster {
     }
 
     #[inline]
-    fn store(&mut self, key: Key, request: Request) {
+    pub(super) fn store(&mut self, key: Key, request: Request) {
         if let Some(slot) = self.requests.get_mut(key) {
             *slot = request;
         }
@@ -173,7 +178,7 @@ impl Cluster {
                 r.stage = Stage::ToPod;
             }
             None => {
-                r.result = Outcome::NoTarget;
+                r.result = if parameters.proxies.is_some() { Outcome::LbUnavailable } else { Outcome::NoTarget };
                 r.stage = Stage::ToClient;
             }
         }
@@ -286,7 +291,9 @@ impl Request {
     #[inline]
     const fn decides(&self) -> bool {
         match self.stage {
-            Stage::ToLoadBalancer | Stage::ToEntry => self.fresh,
+            Stage::ToLoadBalancer => self.fresh && matches!(self.connection.balanced_to, BalancedTo::Nothing),
+            // A SYN sent again follows the entry that an earlier one left.
+            Stage::ToEntry => self.fresh && !self.connection.opened,
             Stage::ToPod | Stage::ToClient => true,
             Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
         }
