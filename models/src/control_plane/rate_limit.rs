@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(limit.write(1, at(1_000)), at(1_050));
         assert_eq!(limit.write(0, at(1_000)), at(1_000), "nothing to write, nothing to wait for");
         assert_eq!(limit.write(2, at(1_200)), at(1_200), "tokens of 150 ms");
-        assert_eq!(limit.write(10, at(1_200)), at(1_600));
+        assert_eq!(limit.write(10, at(1_200)), at(1_650), "one more token, then nine waits");
         assert_eq!(limit.write(30, at(60_000)), at(60_000), "no more than a burst is saved up");
         assert_eq!(limit.write(1, at(60_000)), at(60_050));
     }
