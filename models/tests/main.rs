@@ -13,6 +13,7 @@ mod invariants;
 mod network;
 mod paths;
 mod placement;
+mod propagation;
 mod services;
 mod spec_errors;
 mod timeline;
