@@ -4,7 +4,7 @@
 
 use crate::world::*;
 use svcsim_models::cluster::Outcome;
-use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, SyncSpec, iptables, nftables};
+use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, SyncSpec, UdpCleanup, iptables, nftables};
 use svcsim_models::record::{RunResult, SeriesResult};
 
 fn instant() -> PodBehaviour {
@@ -137,6 +137,21 @@ fn udp_flows_to_a_pod_that_is_gone_are_lost_until_the_node_knows_and_then_move()
             assert_eq!(w.errors > 0, (2_000..2_500).contains(&at), "at {at} ms: {w:?}");
         }
         assert_eq!(flows.iter().sum::<u64>(), 40 + flows[victim(&run)], "each flow of the Pod moved once, to a Pod that answers");
+    }
+}
+
+/// A Service without any endpoint: kube-proxy rejects new flows, but only a clean-up of such Services tells the old ones.
+#[test]
+fn udp_flows_of_a_service_without_endpoints_are_rejected_only_if_it_is_cleaned_up() {
+    for (cleanup, vanish) in [(UdpCleanup::Always, false), (UdpCleanup::WithEndpoints, true)] {
+        let mut spec = deletion(Protocol::Udp, SimDuration::ZERO);
+        let pod = PodBehaviour { startup: constant(secs(1_000)), ..instant() };
+        spec.workloads[0] = WorkloadSpec { pre_stop: SimDuration::ZERO, ..web(&["n0"], pod) };
+        spec.conntrack.udp_cleanup = cleanup;
+        spec.run.warm_up = ms(2_600);
+        let s = &run_one(&spec, 0).series[0];
+        assert_eq!(s.completed(), 0);
+        assert_eq!(count(s, Outcome::Blackhole) > 0, vanish, "{cleanup:?}: {:?}", s.outcomes);
     }
 }
 
