@@ -37,7 +37,11 @@ pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], r
         for (replication, run) in of_point.iter().enumerate() {
             let replication = replication as u32;
             for (s, series) in compared(run).iter().enumerate() {
-                for (m, (metric, unit, value)) in measures::of_series(run, series).into_iter().enumerate() {
+                let mut of_series = measures::of_series(run, series, loaded.experiment.slo.as_ref());
+                if s == 0 {
+                    of_series.extend(measures::of_run(run));
+                }
+                for (m, (metric, unit, value)) in of_series.into_iter().enumerate() {
                     point.results.runs.push(RunRow {
                         point: point.point,
                         replication,
