@@ -1,6 +1,7 @@
 //! Runs to tables: rows per run, and per design point their means with intervals.
 
 use crate::design::Design;
+use crate::expect;
 use crate::input::experiment::Loaded;
 use crate::input::files::sha256;
 use crate::measures;
@@ -8,6 +9,7 @@ use crate::output::tables::{
     About, BalanceRow, ErrorRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineRow, VertexRow,
 };
 use crate::statistics::t_interval;
+use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{Id, SimDuration};
@@ -27,7 +29,8 @@ const FEWEST_ABOVE: f64 = 100.0;
 type Metrics = BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>;
 
 /// Everything the runs found, as tables. `runs` are in the design's order.
-pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], runs: &[RunResult]) -> Results {
+pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
+    let Planned { loaded, design, specs, claims } = planned;
     let mut results = Results { about: about(loaded, design, specs), ..Results::default() };
     let map = Map::of(specs);
     for (point, of_point) in runs.chunks(design.replications as usize).enumerate() {
@@ -69,6 +72,7 @@ pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], r
     }
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
+    results.about.expectations = expect::judge(claims, &results);
     results
 }
 
@@ -301,6 +305,7 @@ fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
         assumptions: experiment.metadata.assumptions.clone(),
         not_modelled: loaded.not_modelled.clone(),
         warnings: warnings(loaded, design, specs),
+        expectations: Vec::new(),
     }
 }
 

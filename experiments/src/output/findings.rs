@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use super::format::{self, interval, list, number, percent, plural};
 use super::plots::loads;
-use super::tables::Results;
+use super::tables::{Results, Verdict};
 use super::view::{ALL, Case, View};
 
 /// A sentence or two about the results.
@@ -597,6 +597,12 @@ pub(crate) fn warnings(results: &Results) -> Vec<String> {
     warnings
 }
 
+/// A judged claim in a line.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let Verdict { claim, expected, found, met } = verdict;
+    format!("expectation {}: {claim} [expected {expected}; found {found}]", if *met { "met" } else { "failed" })
+}
+
 /// Labels as a list, the rest as a number where there are many.
 fn named(labels: &[String]) -> String {
     if labels.len() <= NAMED + 1 { list(labels) } else { format!("{} and {} others", labels[..NAMED].join(", "), labels.len() - NAMED) }
@@ -630,6 +636,12 @@ pub(crate) fn terminal_table(results: &Results) -> String {
         for (i, line) in format::wrap(&finding.text, COLUMNS - 2).iter().enumerate() {
             let _ = writeln!(out, "{} {line}", if i == 0 { "*" } else { " " });
         }
+    }
+    if !results.about.expectations.is_empty() {
+        out.push('\n');
+    }
+    for line in results.about.expectations.iter().flat_map(|v| format::wrap(&verdict(v), COLUMNS)) {
+        let _ = writeln!(out, "{line}");
     }
     match warnings(results).len() {
         0 => {}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 pub(crate) mod explain;
 pub(crate) mod findings;
-mod format;
+pub(crate) mod format;
 pub(crate) mod plots;
 pub(crate) mod provenance;
 pub(crate) mod report;

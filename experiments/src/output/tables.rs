@@ -51,6 +51,23 @@ pub(crate) struct About {
     pub(crate) not_modelled: Vec<String>,
     /// What a reader has to know before believing a number.
     pub(crate) warnings: Vec<String>,
+    /// Whether the results are as the experiment said that they would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) expectations: Vec<Verdict>,
+}
+
+/// A claim of the experiment about its results, judged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Verdict {
+    /// The claim in a sentence.
+    pub(crate) claim: String,
+    /// What must hold, such as "requests_lost: above 0 requests".
+    pub(crate) expected: String,
+    /// What was found; where the claim failed, only what it failed by.
+    pub(crate) found: String,
+    /// Whether it holds.
+    pub(crate) met: bool,
 }
 
 /// One design point: its name and the level of each factor.

@@ -9,7 +9,7 @@ use std::{fs, io};
 use super::findings::{self, Finding, causes, words};
 use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
-use super::tables::Results;
+use super::tables::{Results, Verdict};
 use super::view::{Case, View};
 
 /// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
@@ -112,6 +112,10 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         Some(table) => Block::Table(table),
         None => Block::Paragraph("No request was lost.".to_owned()),
     });
+    if !about.expectations.is_empty() {
+        blocks.push(Block::Heading("Expectations".to_owned()));
+        blocks.push(Block::Table(expectations_table(&about.expectations)));
+    }
     let warnings = findings::warnings(results);
     blocks.push(Block::Heading("Warnings".to_owned()));
     blocks.push(if warnings.is_empty() { Block::Paragraph("None.".to_owned()) } else { Block::Warnings(warnings) });
@@ -194,6 +198,16 @@ fn losses_table(view: &View<'_>) -> Option<Table> {
     }
     let head = ["case", "cause", "requests per run", "part of all requests", "part of all losses"].map(str::to_owned).to_vec();
     Some(Table { caption: "Requests that did not end well, by what ended them".to_owned(), head, rows })
+}
+
+fn expectations_table(verdicts: &[Verdict]) -> Table {
+    let row = |v: &Verdict| {
+        let met = if v.met { "met" } else { "FAILED" };
+        Vec::from([v.claim.as_str(), met, &v.expected, &v.found].map(Cell::text))
+    };
+    let head = ["claim", "verdict", "expected", "found"].map(str::to_owned).to_vec();
+    let caption = "What the experiment said that it would find, judged by the means over replications with their intervals".to_owned();
+    Table { caption, head, rows: verdicts.iter().map(row).collect() }
 }
 
 fn design_table(results: &Results) -> Table {
