@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use super::format::{self, interval, list, number, percent, plural};
 use super::plots::loads;
+use super::safe_level;
 use super::tables::{Results, Verdict};
 use super::view::{ALL, Case, View};
 
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Recommendation,
     /// Latency.
     Latency,
+    /// The shortest time at which nothing is lost.
+    Safe,
     /// Lost requests.
     Losses,
     /// Evenness of load.
@@ -59,6 +62,7 @@ pub(crate) fn findings(results: &Results) -> Vec<Finding> {
     };
     let losses = Ranking::new(&view, "error_rate", false);
     let balance = Ranking::new(&view, "jain_requests", true);
+    found.extend(safe_level::findings(&view));
     if cases.len() > 1 {
         found.extend(recommendation(&view, &p99, losses.as_ref(), balance.as_ref()));
     }

@@ -9,6 +9,7 @@ pub(crate) mod format;
 pub(crate) mod plots;
 pub(crate) mod provenance;
 pub(crate) mod report;
+mod safe_level;
 pub(crate) mod tables;
 mod view;
 

@@ -9,6 +9,7 @@ use std::{fs, io};
 use super::findings::{self, Finding, causes, words};
 use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
+use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
 use super::tables::{Results, Verdict};
 use super::view::{Case, View};
 
@@ -107,6 +108,10 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
     ] {
         blocks.extend(metric_table(&view, caption, metrics).map(Block::Table));
     }
+    for found in safe_levels(&view) {
+        blocks.push(Block::Heading(format!("Shortest safe {}", found.factor)));
+        blocks.push(Block::Table(safe_table(&found, about.replications)));
+    }
     blocks.push(Block::Heading("Lost requests by cause".to_owned()));
     blocks.push(match losses_table(&view) {
         Some(table) => Block::Table(table),
@@ -198,6 +203,29 @@ fn losses_table(view: &View<'_>) -> Option<Table> {
     }
     let head = ["case", "cause", "requests per run", "part of all requests", "part of all losses"].map(str::to_owned).to_vec();
     Some(Table { caption: "Requests that did not end well, by what ended them".to_owned(), head, rows })
+}
+
+/// Levels up to the shortest safe one, with what the shorter ones lose.
+fn safe_table(found: &SafeLevels, runs: u32) -> Table {
+    let others = found.groups.iter().any(|g| !g.label.is_empty());
+    let mut rows = Vec::new();
+    for group in &found.groups {
+        for level in group.shorter().iter().chain(group.safe()) {
+            let is_safe = group.safe().is_some_and(|safe| safe.label == level.label);
+            let verdict = if is_safe { "shortest safe" } else { "" };
+            let mut row = if others { vec![Cell::text(group.label.clone())] } else { Vec::new() };
+            row.push(Cell::text(level.label.clone()));
+            row.push(Cell::number(per_run(level.lost, runs), level.lost));
+            row.push(Cell::text(by_cause(level, runs)));
+            row.push(Cell::text(verdict));
+            rows.push(row);
+        }
+    }
+    let mut head = if others { vec!["with".to_owned()] } else { Vec::new() };
+    head.extend([&found.factor, "lost per run", "by cause", ""].map(str::to_owned));
+    let caption =
+        format!("The smallest {} from which on no request was lost in any replication, and what every shorter one lost", found.factor);
+    Table { caption, head, rows }
 }
 
 fn expectations_table(verdicts: &[Verdict]) -> Table {
