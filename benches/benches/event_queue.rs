@@ -15,7 +15,7 @@ fn hold(c: &mut Criterion) {
             b.iter_custom(|holds| {
                 let mut left = holds;
                 let start = std::time::Instant::now();
-                sim.run_while(SimTime::MAX, |_| {
+                sim.advance(SimTime::MAX, u64::MAX, |_| {
                     left = left.wrapping_sub(1);
                     left != u64::MAX
                 });

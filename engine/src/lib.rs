@@ -82,7 +82,7 @@ pub use event_queue::EventQueue;
 pub use id::{Id, IdVec};
 pub use queueing::{Arrival, DelayLine, ProcessorSharing, Reschedule, Station};
 pub use random::{Dist, DistSpec, EmpiricalSpec, Quantity, Stream, Streams, entity};
-pub use simulation::{Context, Model, Simulation};
+pub use simulation::{Advance, Context, Model, Simulation};
 pub use slab::{Key, Slab};
 pub use stats::{Histogram, Tally, TimeAverage};
 pub use time::{SimDuration, SimTime};

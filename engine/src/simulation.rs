@@ -52,6 +52,15 @@ pub struct Simulation<M: Model> {
     events: u64,
 }
 
+/// How far [`Simulation::advance`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// Nothing more is due, or wanted.
+    Done,
+    /// It handled as many events as it was told to; there may be more.
+    Paused,
+}
+
 impl<M: Model> Simulation<M> {
     /// A simulation at time zero with nothing pending.
     pub fn new(model: M) -> Self {
@@ -65,19 +74,23 @@ impl<M: Model> Simulation<M> {
 
     /// Handles every event due at or before `end`, then sets the clock to `end`.
     pub fn run_until(&mut self, end: SimTime) {
-        while let Some((time, event)) = self.queue.pop_until(end) {
-            self.step(time, event);
-        }
+        while self.advance(end, u64::MAX, |_| true) == Advance::Paused {}
         self.now = self.now.max(end);
     }
 
-    /// Handles events due at or before `end` while `more` says so of the model; the clock stays at the last one.
-    pub fn run_while(&mut self, end: SimTime, mut more: impl FnMut(&M) -> bool) {
+    /// Handles events due at or before `end` while `more` says so of the model, at most `most` of them; the clock stays at the
+    /// last one. Whoever calls it again and again can look after other things in between, and see whether time moves.
+    pub fn advance(&mut self, end: SimTime, most: u64, mut more: impl FnMut(&M) -> bool) -> Advance {
+        let last = self.events.saturating_add(most);
         while more(&self.model)
             && let Some((time, event)) = self.queue.pop_until(end)
         {
             self.step(time, event);
+            if self.events == last {
+                return Advance::Paused;
+            }
         }
+        Advance::Done
     }
 
     #[inline]

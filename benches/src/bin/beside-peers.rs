@@ -55,7 +55,7 @@ fn hold(workload: &str, pending: u32, holds: u64, streams: &Streams) -> ExitCode
     let mut sim = Hold::simulation(pending, streams.stream(0, 0));
     let start = Instant::now();
     let mut left = holds;
-    sim.run_while(SimTime::MAX, |_| {
+    sim.advance(SimTime::MAX, u64::MAX, |_| {
         left -= 1;
         left > 0
     });

@@ -7,7 +7,7 @@ use crate::ids::{ReplicaId, SourceId};
 use crate::record::{LinkResult, PodResult, Recorded, RunResult};
 use crate::spec::{ClusterSpec, RunSpec, SpecError};
 use svcsim_engine::random::{Stream, Streams, entity};
-use svcsim_engine::{Id, SimDuration, SimTime, Simulation};
+use svcsim_engine::{Advance, Id, Model, SimDuration, SimTime, Simulation};
 
 /// Whether `spec` builds.
 ///
@@ -30,17 +30,17 @@ pub fn pods_by_node(spec: &ClusterSpec) -> Vec<u32> {
     pods
 }
 
-/// Simulates `spec` with the chances of `streams`. `keep_going` is asked once a window; `Ok(None)` means that
-/// it said no.
+/// Simulates `spec` with the chances of `streams`. `keep_going` is asked now and then, at least once a window; `Ok(None)`
+/// means that it said no.
 ///
 /// Requests are sent until `duration` and then followed until each has ended, so that slow ones are not cut
 /// off. One that has not ended after as long again is reported as in flight.
 ///
 /// # Errors
-/// What is wrong with the spec; nothing has been simulated then.
+/// What is wrong with the spec, before anything is simulated; or that the run cannot make progress.
 pub fn run(spec: &ClusterSpec, streams: &Streams, keep_going: &dyn Fn() -> bool) -> Result<Option<RunResult>, SpecError> {
     let cluster = Cluster::build(spec, streams)?;
-    Ok(simulate(cluster, spec, keep_going).map(|(result, _)| result))
+    Ok(simulate(cluster, spec, keep_going)?.map(|(result, _)| result))
 }
 
 /// [`run`] with a request that is followed: the result is the same, to the last event.
@@ -54,10 +54,13 @@ pub fn run_followed(
     keep_going: &dyn Fn() -> bool,
 ) -> Result<Option<(RunResult, Followed)>, SpecError> {
     let cluster = followed(spec, streams, source, request)?;
-    Ok(simulate(cluster, spec, keep_going).map(|(result, probe)| (result, Followed::of(probe))))
+    Ok(simulate(cluster, spec, keep_going)?.map(|(result, probe)| (result, Followed::of(probe))))
 }
 
-fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool) -> Option<(RunResult, Option<Box<Probe>>)> {
+/// What a run found, and what following a request found.
+type Simulated = (RunResult, Option<Box<Probe>>);
+
+fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool) -> Result<Option<Simulated>, SpecError> {
     let RunSpec { duration, warm_up, window } = spec.run;
     let mut sim = Simulation::new(cluster);
     sim.act(Cluster::open);
@@ -67,23 +70,57 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
     while start < end {
         let stop = (start + window).min(end);
         if (start..stop).contains(&measure_from) {
-            sim.run_until(measure_from);
+            if !drive(&mut sim, measure_from, |_| true, keep_going)? {
+                return Ok(None);
+            }
             sim.model.start_measuring(measure_from);
         }
-        sim.run_until(stop);
+        if !drive(&mut sim, stop, |_| true, keep_going)? || !keep_going() {
+            return Ok(None);
+        }
         sim.model.close_window(start, stop - start);
         start = stop;
-        if !keep_going() {
-            return None;
-        }
     }
-    let (pods, links) = (sim.model.pod_results(end), sim.model.link_results(end, duration.saturating_sub(warm_up)));
-    sim.run_while(end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty());
+    let measured = duration.saturating_sub(warm_up);
+    let (pods, links) = (sim.model.pod_results(end), sim.model.link_results(end, measured));
+    if !drive(&mut sim, end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty(), keep_going)? {
+        return Ok(None);
+    }
     let events = sim.events();
     let probe = sim.model.probe.take();
     let Recorded { series, incidents, marks, programming, convergence } = sim.model.finish();
-    let measured = duration.saturating_sub(warm_up);
-    Some((RunResult { series, pods, links, incidents, marks, programming, convergence, measured, events }, probe))
+    Ok(Some((RunResult { series, pods, links, incidents, marks, programming, convergence, measured, events }, probe)))
+}
+
+/// Events between two looks at whether to go on.
+const EVENTS_A_LOOK: u64 = 1 << 20;
+/// So many looks in a row at the same instant mean that time stands still.
+const LOOKS_AT_AN_INSTANT: u32 = 32;
+
+/// Handles what is due at or before `end` while `more` says so; false if `keep_going` said no.
+///
+/// # Errors
+/// Time stands still: events follow each other at one instant without end.
+fn drive<M: Model>(
+    sim: &mut Simulation<M>,
+    end: SimTime,
+    more: impl Fn(&M) -> bool,
+    keep_going: &dyn Fn() -> bool,
+) -> Result<bool, SpecError> {
+    let (mut last, mut looks) = (sim.now(), 0);
+    while sim.advance(end, EVENTS_A_LOOK, &more) == Advance::Paused {
+        looks = if sim.now() == last { looks + 1 } else { 0 };
+        last = sim.now();
+        if looks == LOOKS_AT_AN_INSTANT {
+            let at = last.since(SimTime::ZERO);
+            let problem = format!("{} events happened at {at} and time does not go on", u64::from(looks) * EVENTS_A_LOOK);
+            return Err(SpecError::new("run", problem, "look for periods, delays or time-outs of zero that feed each other"));
+        }
+        if !keep_going() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What came of following a request.
@@ -117,9 +154,9 @@ pub fn explain(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64
     sim.act(Cluster::open);
     let end = SimTime::ZERO + spec.run.duration;
     let open = |cluster: &Cluster| cluster.probe.as_ref().is_some_and(|p| !p.done);
-    sim.run_while(end, open);
+    drive(&mut sim, end, open, &|| true)?;
     if sim.model.probe.as_ref().is_some_and(|p| p.key.is_some()) {
-        sim.run_while(end + spec.run.duration + longest_timeout(spec), open);
+        drive(&mut sim, end + spec.run.duration + longest_timeout(spec), open, &|| true)?;
     }
     Ok(Followed::of(sim.model.probe.take()))
 }
@@ -213,5 +250,40 @@ impl Cluster {
             workloads.iter().flat_map(|w| &self.workloads[*w].replicas).map(|r| r.0 as usize).collect()
         };
         self.recorder.finish(|source| in_flight[source.0 as usize], backends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svcsim_engine::Context;
+
+    /// Does something again and again, so long after the last time.
+    struct Again(SimDuration);
+
+    impl Model for Again {
+        type Event = ();
+
+        fn handle(&mut self, (): (), ctx: &mut Context<'_, ()>) {
+            ctx.schedule_in(self.0, ());
+        }
+    }
+
+    fn driven(every: SimDuration, keep_going: bool) -> Result<bool, SpecError> {
+        let mut sim = Simulation::new(Again(every));
+        sim.act(|_, ctx| ctx.schedule_in(SimDuration::from_secs(1), ()));
+        drive(&mut sim, SimTime::ZERO + SimDuration::from_secs(2), |_| true, &|| keep_going)
+    }
+
+    #[test]
+    fn a_run_whose_time_stands_still_ends_with_an_explanation() {
+        let error = driven(SimDuration::ZERO, true).expect_err("time stands still");
+        assert!(error.problem.contains("events happened at 1s and time does not go on"), "{error}");
+        assert_eq!(driven(SimDuration::from_micros(1), true), Ok(true));
+    }
+
+    #[test]
+    fn a_run_can_be_stopped_within_an_instant() {
+        assert_eq!(driven(SimDuration::ZERO, false), Ok(false));
     }
 }
