@@ -2,20 +2,21 @@
 
 use crate::design::Design;
 use crate::expect;
-use crate::input::experiment::Loaded;
+use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
 use crate::measures;
 use crate::output::tables::{
-    About, BalanceRow, ErrorRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineRow, VertexRow,
+    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
+    TimelineRow, VertexRow,
 };
 use crate::statistics::t_interval;
 use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
-use svcsim_engine::{Id, SimDuration};
+use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
 use svcsim_models::network::{Network, Vertex, VertexKind};
-use svcsim_models::record::{RunResult, SeriesResult};
+use svcsim_models::record::{RunResult, SeriesResult, Window, around, spans};
 use svcsim_models::spec::ClusterSpec;
 
 /// Confidence of all intervals.
@@ -58,6 +59,7 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
                 }
                 point.balance(replication, run, series);
                 point.errors(replication, series);
+                point.events(replication, run, series, &specs[point.point as usize], loaded.experiment.slo.as_ref());
                 match latencies.get_mut(s) {
                     Some((_, pooled)) => pooled.merge(&series.latency),
                     None => latencies.push((series.name.clone(), series.latency.clone())),
@@ -143,11 +145,66 @@ impl PointTables<'_> {
                 arrivals: w.arrivals,
                 completed: w.completed,
                 errors: w.errors,
+                serving_endpoints: w.serving_endpoints,
+                terminating_endpoints: w.terminating_endpoints,
+                capacity: w.capacity,
+                hottest_pod_requests: w.hottest_pod_requests,
                 latency_p50_ms: ms(w.latency_p50),
                 latency_p99_ms: ms(w.latency_p99),
                 ready_endpoints: w.ready_endpoints,
                 stale_nodes: w.stale_nodes,
             }));
+            let lost = |w: &Window| {
+                let causes = Outcome::ALL.iter().filter(|o| **o != Outcome::Completed);
+                causes.map(|o| (o.name(), w.outcomes[*o as usize])).filter(|(_, n)| *n > 0).collect::<Vec<_>>()
+            };
+            for (window, (cause, requests)) in series.timeline.iter().flat_map(|w| lost(w).into_iter().map(move |l| (w, l))) {
+                self.results.timeline_errors.push(TimelineErrorRow {
+                    point: self.point,
+                    replication,
+                    series: series.name.clone(),
+                    time_s: window.start.as_secs_f64(),
+                    cause: cause.to_owned(),
+                    requests: requests.into(),
+                });
+            }
+        }
+    }
+
+    /// What a series met before, during and after each event of a run.
+    fn events(&mut self, replication: u32, run: &RunResult, series: &SeriesResult, spec: &ClusterSpec, slo: Option<&SloSection>) {
+        // What one lost request takes of the budget of the run.
+        let part = slo.filter(|_| series.ended() > 0).map(|slo| 1.0 / (slo.error_budget() * series.ended() as f64));
+        for span in spans(&run.marks, SimTime::ZERO + spec.run.duration) {
+            let mut row = |phase: &str, (metric, unit, value): measures::Measure| {
+                self.results.events.push(EventRow {
+                    point: self.point,
+                    replication,
+                    event: span.name.clone(),
+                    what: span.what.clone(),
+                    began_s: span.began.as_secs_f64(),
+                    ended_s: span.ended.as_secs_f64(),
+                    series: series.name.clone(),
+                    phase: phase.to_owned(),
+                    metric,
+                    unit: unit.to_owned(),
+                    value,
+                });
+            };
+            let phases = around(&span, &series.stretches);
+            for (phase, stretches) in ["before", "during", "after"].into_iter().zip(phases) {
+                measures::of_phase(stretches, part).into_iter().for_each(|measure| row(phase, measure));
+            }
+            let last_lost = phases[1..].iter().flat_map(|p| p.iter()).filter_map(|s| s.last_lost).max();
+            let recovery = last_lost.map_or(0.0, |last| last.since(span.began).as_secs_f64());
+            row("whole", ("recovery".to_owned(), "s", recovery));
+            let under_way = |w: &&Window| w.start + w.width > span.began && w.start < span.ended;
+            let fewest = |of: fn(&Window) -> u32| series.timeline.iter().filter(under_way).map(of).min();
+            for (metric, unit, value) in
+                [("ready_fewest", "Pods", fewest(|w| w.ready_endpoints)), ("capacity_fewest", "requests", fewest(|w| w.capacity))]
+            {
+                value.into_iter().for_each(|v| row("during", (metric.to_owned(), unit, v.into())));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use svcsim_engine::SimDuration;
 use svcsim_engine::stats::fairness::{cv, jain, max_over_mean};
 use svcsim_engine::stats::{Histogram, Tally};
 use svcsim_models::cluster::Outcome;
-use svcsim_models::record::{PodResult, RunResult, SeriesResult};
+use svcsim_models::record::{PodResult, RunResult, SeriesResult, Stretch};
 
 /// A metric's name, unit and value.
 pub(crate) type Measure = (String, &'static str, f64);
@@ -112,6 +112,26 @@ fn latencies(latency: &Histogram, say: &mut Say<'_>) {
     say("latency_mean", "ms", latency.mean_ns().map(|ns| ns / 1e6));
     quantiles("latency", latency, &[("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)], say);
     say("latency_max", "ms", latency.max().map(|d| d.as_millis_f64()));
+}
+
+/// Metrics of one phase of an event, whose requests were sent in `stretches`; `part` says which part of the run's error budget one
+/// lost request is.
+pub(crate) fn of_phase(stretches: &[Stretch], part: Option<f64>) -> Vec<Measure> {
+    existing(|say| {
+        let Some((first, others)) = stretches.split_first() else { return };
+        let mut all = first.clone();
+        others.iter().for_each(|s| all.merge(s));
+        let (ended, lost) = (all.ended() as f64, all.lost() as f64);
+        say("requests", "requests", Some(ended));
+        say("latency_p99", "ms", all.latency.quantile(0.99).map(|d| d.as_millis_f64()));
+        say("error_rate", "ratio", (ended > 0.0).then(|| lost / ended));
+        say("requests_lost", "requests", Some(lost));
+        say("error_budget_burned", "ratio", part.map(|part| lost * part));
+        for outcome in Outcome::ALL.iter().filter(|o| **o != Outcome::Completed) {
+            let lost = all.outcomes[*outcome as usize];
+            say(&format!("errors_{}", outcome.name()), "requests", (lost > 0).then_some(lost as f64));
+        }
+    })
 }
 
 /// The replicas that could have served the series: all of those that served any of it, and their siblings.

@@ -144,7 +144,7 @@ fn figures_are_byte_stable_and_written_twice() {
         assert_eq!(u32::from_be_bytes(png[16..20].try_into().unwrap()), 1600);
     }
     let names: Vec<&str> = figures.iter().map(|f| f.name.as_str()).collect();
-    assert_eq!(names[..5], ["latency_ccdf", "p99_by_entry", "pod_load", "errors_timeline", "topology_map"]);
+    assert_eq!(names[..5], ["latency_ccdf", "p99_by_entry", "pod_load", "timeline", "topology_map"]);
 }
 
 #[test]
