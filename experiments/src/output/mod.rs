@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+mod around_events;
 pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod format;

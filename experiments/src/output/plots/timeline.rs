@@ -2,7 +2,8 @@
 
 use super::axes::{self, Scale};
 use super::canvas::{
-    self, Anchor, BLUE, Canvas, Colour, DASHES, FRAME, GREEN, GRID, INK, MUTED, Mark, ORANGE, PALETTE, Stroke, TINTS, Type, VERMILLION,
+    self, Anchor, BLUE, Canvas, Colour, DASHES, FRAME, GREEN, GRID, INK, MUTED, Mark, ORANGE, PALETTE, PAPER, Stroke, TINTS, Type,
+    VERMILLION,
 };
 use super::{Figure, Key, WIDTH, first, heading, legend, note};
 use crate::output::findings::words;
@@ -68,7 +69,8 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
         subtitle = format!("{subtitle} {remark}");
     }
     let top = legend(None, &keys, 56.0) + 6.0;
-    let rows = if stories.iter().any(|s| !s.events.is_empty()) { NAME_ROWS } else { 0 };
+    let x = Scale::linear(scales.x, (LEFT, RIGHT));
+    let rows = stories.iter().flat_map(|s| s.names(&x)).map(|(row, ..)| row + 1).max().unwrap_or(0);
     let ticks = if stories.iter().any(|s| !s.incidents.is_empty()) { TICKS } else { 4.0 };
     let above = HEAD + NAMES * rows as f64 + ticks;
     let one = above + PANELS.iter().sum::<f64>() + 2.0 * GAP + FOOT;
@@ -80,7 +82,8 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
         let y = heading(canvas, TITLE, &subtitle);
         legend(Some(canvas), &keys, y);
         for (i, story) in stories.iter().enumerate() {
-            story.draw(canvas, &scales, &causes, top + one * i as f64, above, i + 1 == stories.len());
+            let top = top + one * i as f64;
+            story.draw(canvas, &scales, &causes, (top, top + above, ticks), i + 1 == stories.len());
         }
     });
     Figure {
@@ -194,15 +197,14 @@ impl<'a> Story<'a> {
         Self { case: case.clone(), windows, lost, events, incidents }
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, scales: &Scales, causes: &[&str], top: f64, above: f64, is_last: bool) {
+    fn draw(&self, canvas: &mut Canvas<'_>, scales: &Scales, causes: &[&str], (top, first, ticks): (f64, f64, f64), is_last: bool) {
         let x = Scale::linear(scales.x, (LEFT, RIGHT));
         let total = self.windows.iter().fold(0u64, |sum, w| sum.saturating_add(w.errors));
         canvas.text((LEFT, top + 10.0), &Type::new(14.0).bold().fit(&self.case.label, 480.0), Type::new(14.0).bold());
         let lost = format!("{} lost", format::plural(total as usize, "request"));
         canvas.text((RIGHT, top + 10.0), &lost, Type::new(13.0).muted().anchor(Anchor::End));
-        let first = top + above;
         let bottom = first + PANELS.iter().sum::<f64>() + 2.0 * GAP;
-        self.bands(canvas, &x, (top + HEAD, first, bottom));
+        self.bands(canvas, &x, (first - ticks, first, bottom));
         self.ticks(canvas, &x, (first, bottom));
 
         let (a, b) = (first, first + PANELS[0]);
@@ -219,15 +221,18 @@ impl<'a> Story<'a> {
 
         let (a, b) = (b + GAP, b + GAP + PANELS[2]);
         let levels = Scale::linear((0.0, scales.count), (b, a));
-        axes::vertical(canvas, &levels, (LEFT, RIGHT), 3, ("count", 18.0), |_, text| text);
+        axes::vertical(canvas, &levels, (LEFT, RIGHT), 3, ("count", 18.0), |value, text| {
+            if value.fract() == 0.0 {
+                format!("{value}")
+            } else {
+                drop(text);
+                String::new()
+            }
+        });
         let rows = &self.windows;
-        if rows.iter().any(|w| w.terminating_endpoints > 0) {
-            steps(canvas, rows, &x, &levels, |w| w.terminating_endpoints, terminating());
-        }
+        pulses(canvas, rows, &x, &levels, |w| w.terminating_endpoints, terminating());
         steps(canvas, rows, &x, &levels, |w| w.ready_endpoints, Stroke::new(BLUE, 2.0));
-        if rows.iter().any(|w| w.stale_nodes > 0) {
-            steps(canvas, rows, &x, &levels, |w| w.stale_nodes, stale());
-        }
+        pulses(canvas, rows, &x, &levels, |w| w.stale_nodes, stale());
         canvas.line((LEFT, b), (RIGHT, b), Stroke::new(FRAME, 1.0));
         if is_last {
             for (value, text) in x.ticks(9) {
@@ -238,21 +243,33 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Events as bands over all panels, with their names above where there is room.
-    fn bands(&self, canvas: &mut Canvas<'_>, x: &Scale, (names, top, bottom): (f64, f64, f64)) {
+    /// Names of events with their row, the lowest first, and where they start; none where there is no room.
+    fn names(&self, x: &Scale) -> Vec<(usize, f64, String)> {
         let style = Type::new(12.0);
         let mut free = [LEFT; NAME_ROWS];
-        for event in self.events.iter().take(60) {
-            let (a, b) = (x.at(event.began_s), x.at(event.ended_s.max(event.began_s)).max(x.at(event.began_s) + 1.5));
-            let tint = if (event.ended_s - event.began_s).is_finite() { TINTS[4] } else { TINTS[5] };
-            canvas.rect(a, top, b - a, bottom - top, tint);
-            canvas.line((a, top - TICKS), (a, bottom), Stroke::new(ORANGE, 1.0));
+        let mut names = Vec::new();
+        for event in self.events.iter().filter(|e| x.holds(e.began_s)) {
             let text = style.fit(&event.event, 200.0);
-            let start = a.min(RIGHT - style.width(&text));
+            let start = x.at(event.began_s).min(RIGHT - style.width(&text));
             if let Some(row) = (0..NAME_ROWS).find(|row| free[*row] <= start) {
-                canvas.text((start, names + NAMES * (row as f64 + 0.5)), &text, style);
                 free[row] = start + style.width(&text) + 10.0;
+                names.push((row, start, text));
             }
+        }
+        names
+    }
+
+    /// Events as bands over all panels, with their names above.
+    fn bands(&self, canvas: &mut Canvas<'_>, x: &Scale, (names, top, bottom): (f64, f64, f64)) {
+        for event in self.events.iter().filter(|e| x.holds(e.began_s)).take(60) {
+            let (a, b) = (x.at(event.began_s), x.at(event.ended_s));
+            if b > a {
+                canvas.rect(a, top, b - a, bottom - top, TINTS[4]);
+            }
+            canvas.line((a, names), (a, bottom), Stroke::new(ORANGE, 1.0));
+        }
+        for (row, start, text) in self.names(x) {
+            canvas.label((start, names - NAMES * (row as f64 + 0.5)), &text, Type::new(12.0), PAPER);
         }
     }
 
@@ -324,7 +341,24 @@ fn windows(view: &View<'_>, case: &Case) -> Vec<TimelineRow> {
     rows
 }
 
+/// A level as steps from window to window.
 fn steps(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32, stroke: Stroke) {
+    canvas.path(&stairs(rows, x, y, level), stroke);
+}
+
+/// The same of a level that is mostly 0: drawn only where it is not.
+fn pulses(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32, stroke: Stroke) {
+    for part in rows.split(|w| level(w) == 0) {
+        let mut path = stairs(part, x, y, &level);
+        if let (Some(&(a, _)), Some(&(b, _))) = (path.first(), path.last()) {
+            path.insert(0, (a, y.at(0.0)));
+            path.push((b, y.at(0.0)));
+            canvas.path(&path, stroke);
+        }
+    }
+}
+
+fn stairs(rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32) -> Vec<(f64, f64)> {
     let mut path: Vec<(f64, f64)> = Vec::new();
     for row in rows {
         let height = y.at(f64::from(level(row)));
@@ -334,7 +368,7 @@ fn steps(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, le
             _ => path.extend([(a, height), (b, height)]),
         }
     }
-    canvas.path(&path, stroke);
+    path
 }
 
 /// Harm first.
