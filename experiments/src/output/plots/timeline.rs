@@ -158,7 +158,7 @@ impl Scales {
         let p99 = (p99s().fold(f64::INFINITY, f64::min), p99s().fold(0.0, f64::max));
         (start < end).then(|| Self {
             x: (start, end),
-            lost: windows().map(|w| w.errors).max().unwrap_or(0).max(1) as f64 * 1.08,
+            lost: windows().map(|w| w.errors).max().unwrap_or(0).max(4) as f64 * 1.08,
             p99: if p99.0 <= p99.1 { p99 } else { (1.0, 10.0) },
             count: f64::from(windows().map(count).max().unwrap_or(1).max(1)) * 1.1,
         })
@@ -209,7 +209,7 @@ impl<'a> Story<'a> {
 
         let (a, b) = (first, first + PANELS[0]);
         let counts = Scale::linear((0.0, scales.lost), (b, a));
-        axes::vertical(canvas, &counts, (LEFT, RIGHT), 4, ("lost / window", 18.0), |_, text| text);
+        axes::vertical(canvas, &counts, (LEFT, RIGHT), 4, ("lost / window", 18.0), whole);
         self.bars(canvas, causes, &x, &counts, b);
         canvas.line((LEFT, b), (RIGHT, b), Stroke::new(FRAME, 1.0));
 
@@ -221,14 +221,7 @@ impl<'a> Story<'a> {
 
         let (a, b) = (b + GAP, b + GAP + PANELS[2]);
         let levels = Scale::linear((0.0, scales.count), (b, a));
-        axes::vertical(canvas, &levels, (LEFT, RIGHT), 3, ("count", 18.0), |value, text| {
-            if value.fract() == 0.0 {
-                format!("{value}")
-            } else {
-                drop(text);
-                String::new()
-            }
-        });
+        axes::vertical(canvas, &levels, (LEFT, RIGHT), 3, ("count", 18.0), whole);
         let rows = &self.windows;
         pulses(canvas, rows, &x, &levels, |w| w.terminating_endpoints, terminating());
         steps(canvas, rows, &x, &levels, |w| w.ready_endpoints, Stroke::new(BLUE, 2.0));
@@ -339,6 +332,11 @@ fn windows(view: &View<'_>, case: &Case) -> Vec<TimelineRow> {
         same
     });
     rows
+}
+
+/// The text of a tick where it is a whole number: there is no half of a Pod.
+fn whole(value: f64, _: String) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { String::new() }
 }
 
 /// A level as steps from window to window.
