@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
+use svcsim_models::ids::{NodeId, ReplicaId};
 use svcsim_models::network::{Network, Vertex, VertexKind};
-use svcsim_models::record::{RunResult, SeriesResult, Window, around, spans};
+use svcsim_models::record::{Place, RunResult, SeriesResult, Window, around, spans};
 use svcsim_models::spec::ClusterSpec;
 
 /// Confidence of all intervals.
@@ -58,7 +59,7 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
                     metrics.entry(key).or_insert_with(|| (series.name.clone(), metric, unit, Vec::new())).3.push(value);
                 }
                 point.balance(replication, run, series);
-                point.errors(replication, series);
+                point.errors(replication, run, series, &specs[point.point as usize]);
                 point.events(replication, run, series, &specs[point.point as usize], loaded.experiment.slo.as_ref());
                 match latencies.get_mut(s) {
                     Some((_, pooled)) => pooled.merge(&series.latency),
@@ -118,18 +119,29 @@ impl PointTables<'_> {
         }
     }
 
-    fn errors(&mut self, replication: u32, series: &SeriesResult) {
+    fn errors(&mut self, replication: u32, run: &RunResult, series: &SeriesResult, spec: &ClusterSpec) {
         let ended = series.ended();
-        for outcome in Outcome::ALL.iter().filter(|o| **o != Outcome::Completed) {
-            let requests = series.outcomes[*outcome as usize];
+        let mut row = |cause: Outcome, place: String, requests: u64| {
             self.results.errors.push(ErrorRow {
                 point: self.point,
                 replication,
                 series: series.name.clone(),
-                cause: outcome.name().to_owned(),
+                cause: cause.name().to_owned(),
+                place,
                 requests,
                 share: if ended == 0 { 0.0 } else { requests as f64 / ended as f64 },
             });
+        };
+        for outcome in Outcome::ALL.iter().filter(|o| **o != Outcome::Completed) {
+            let places = series.lost.iter().filter(|((cause, _), _)| cause == outcome);
+            let mut left = series.outcomes[*outcome as usize];
+            for ((_, place), requests) in places {
+                row(*outcome, place_name(*place, run, spec), *requests);
+                left = left.saturating_sub(*requests);
+            }
+            if left > 0 || series.outcomes[*outcome as usize] == 0 {
+                row(*outcome, String::new(), left);
+            }
         }
     }
 
@@ -275,6 +287,20 @@ impl PointTables<'_> {
                 utilisation: mean(&|r| at(r).utilisation),
             });
         }
+    }
+}
+
+/// Where requests were lost, by name.
+fn place_name(place: Place, run: &RunResult, spec: &ClusterSpec) -> String {
+    let node = |node: NodeId| spec.nodes.get(node.index()).map(|n| n.name.clone());
+    let replica = |replica: ReplicaId| run.pods.iter().find(|p| p.replica == replica.index()).map(|p| p.name.clone());
+    match place {
+        Place::Client => "client".to_owned(),
+        Place::Dns => "dns".to_owned(),
+        Place::LoadBalancer => "load balancer".to_owned(),
+        Place::Network => "network".to_owned(),
+        Place::Node(id) => node(id).unwrap_or_default(),
+        Place::Replica(id) => replica(id).unwrap_or_default(),
     }
 }
 

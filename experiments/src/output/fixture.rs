@@ -141,6 +141,7 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
                     replication,
                     series: "all".into(),
                     cause: cause.into(),
+                    place: "node-0".into(),
                     requests: (share * 180_000.0).round() as u64,
                     share,
                 });

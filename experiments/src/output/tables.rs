@@ -198,6 +198,8 @@ rows! {
         series: String,
         /// Why they were lost.
         cause: String,
+        /// Where: a Node, a replica, or what else stands on the way.
+        place: String,
         /// How many.
         requests: u64,
         /// Part of all requests of the series.
