@@ -9,6 +9,7 @@ mod input;
 mod measures;
 mod output;
 mod statistics;
+mod validate;
 mod verbs;
 
 use std::process::ExitCode;

@@ -11,3 +11,4 @@ mod importing;
 mod interruption;
 mod odd_input;
 mod printing;
+mod validation;

@@ -113,6 +113,7 @@ impl Recorder {
         if completed {
             s.result.latency.record(latency);
             s.result.wait.record(request.waited.as_nanos());
+            s.result.waited += u64::from(request.waited > SimDuration::ZERO);
             s.result.service.record(request.demand.as_nanos());
             let in_pod = request.waited + request.demand;
             s.result.network.record(latency.saturating_sub(in_pod).as_nanos());
