@@ -69,13 +69,7 @@ pub fn w3(scale: u32, requests: u64) -> ClusterSpec {
 }
 
 fn behaviour(mean: SimDuration, concurrency: u32) -> PodBehaviour {
-    PodBehaviour {
-        service_time: DistSpec::Exponential { mean },
-        concurrency,
-        queue_limit: None,
-        startup: DistSpec::Constant(SimDuration::ZERO),
-        discipline: Discipline::Fifo,
-    }
+    PodBehaviour::new(DistSpec::Exponential { mean }, concurrency)
 }
 
 fn node(name: &str, role: &str) -> NodeSpec {
@@ -89,7 +83,11 @@ fn workload(name: &str, replicas: u32, role: &str, pod: PodBehaviour) -> Workloa
         field: format!("deployments.{name}"),
         labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
         replicas,
-        daemon: false,
+        controller: Controller::Deployment,
+        rollout: RolloutSpec::default(),
+        budget: None,
+        probes: Probes::default(),
+        readiness_gate: false,
         node_selector: BTreeMap::from([("role".to_owned(), role.to_owned())]),
         placed_on: Vec::new(),
         ports: Vec::new(),
@@ -130,6 +128,8 @@ fn cluster(
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        tcp: TcpSpec::default(),
+        retries: None,
     };
     ClusterSpec {
         nodes,
@@ -143,7 +143,8 @@ fn cluster(
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),
-        churn: BTreeMap::new(),
+        node_lifecycle: NodeLifecycleSpec::default(),
+        events: BTreeMap::new(),
         run: RunSpec { duration, warm_up: SimDuration::ZERO, window: SimDuration::from_secs(1) },
     }
 }

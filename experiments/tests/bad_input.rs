@@ -142,7 +142,11 @@ fn numbers_that_make_no_sense_are_refused_in_words() {
         ("duration: 1200ms", "duration: «0s»", "expected more than nothing"),
         ("window: 200ms", "window: «1ns»", "at most 100000 windows"),
         ("name: small", "name: «5»", "expected a text, found the number 5"),
-        ("churn:\n  web: {terminateEvery: {exponential: {mean: 500ms}}}", "«churn»:", "expected a map, found nothing"),
+        (
+            "events:\n  deletions: {every: {exponential: {mean: 500ms}}, do: {podDelete: {workload: web}}}",
+            "«events»:",
+            "expected a map, found nothing",
+        ),
     ] {
         refused(from, to, &[what]);
     }
@@ -256,7 +260,7 @@ fn names_that_lead_nowhere_are_refused_with_those_that_exist() {
     insta::assert_snapshot!("unknown_service", shown);
     refused("from: {site: internet}", "«from»: {site: internt}", &["there is no client site `internt`"]);
     refused("from: {site: internet}", "«from»: {workload: wbe}", &["there is no workload `wbe`", "name one of web"]);
-    refused("churn:\n  web:", "churn:\n  «wbe»:", &["there is no workload `wbe`", "name one of web"]);
+    refused("podDelete: {workload: web}", "podDelete: {workload: «wbe»}", &["there is no workload `wbe`", "name one of web"]);
     let unvaried = SMALL.replace(FACTOR, "").replace("  factors:\n", "").replace("  web:\n    serviceTime", "  «wbe»:\n    serviceTime");
     let unvaried = unvaried.replace("pods:\n", "pods:\n  default: {serviceTime: 1ms, concurrency: 1}\n");
     refused_at(&Desk::empty(), &unvaried, &[], &["there is no workload `wbe`", "name `default` or one of web"], ("", ""));
@@ -367,7 +371,7 @@ fn an_error_of_the_command_line_names_the_argument() {
     insta::assert_snapshot!("set_without_unit", shown);
     set("pods.web.concurency=3", &["--set pods.web.concurency=3: unknown field", "did you mean `concurrency`?"]);
     set("pods.web.concurrency=many", &["found the text `many`"]);
-    set("churn.web={crashEvery: 1ns}", &["--set churn.web=", "expected 1ms or more"]);
+    set("events.deletions.every=1ns", &["--set events.deletions.every=", "expected 1ms or more"]);
     set("traffic..users=3", &["`traffic..users` is no path"]);
     set("run.duration.x=3", &["lies below 1200ms, which has no fields"]);
     set("design.factors[3].path=x", &["there is no element 3, the list has 1"]);

@@ -45,7 +45,7 @@ impl Explanation {
                     t.waiting_ns += waited_ns;
                     t.service_ns += service_ns;
                 }
-                What::Sends { .. } | What::Answers { .. } | What::Ends { .. } => {}
+                What::Sends { .. } | What::Retries { .. } | What::Answers { .. } | What::Ends { .. } => {}
             }
         }
         let known = t.name_lookup_ns + t.network_ns + t.load_balancer_ns + t.rules_ns + t.waiting_ns + t.service_ns;
@@ -110,6 +110,13 @@ pub enum What {
         packet: String,
         /// Whether it goes over a connection that was there before.
         reused: bool,
+    },
+    /// The client tries again, once this pause is over.
+    Retries {
+        /// Which retry.
+        retry: u64,
+        /// How the try before ended.
+        after: String,
     },
     /// A name is looked up, or the cached answer used.
     Resolves {

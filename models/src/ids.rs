@@ -27,6 +27,10 @@ define_id! {
     pub struct ServiceId;
 }
 define_id! {
+    /// Something that the experiment makes happen.
+    pub struct EventId;
+}
+define_id! {
     /// A client site outside the cluster.
     pub struct SiteId;
 }

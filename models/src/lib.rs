@@ -14,6 +14,7 @@
 //! | [`explain`] | one request followed step by step |
 //! | [`maglev`] | Maglev tables, for load balancers and data planes |
 //! | [`workload`] | when requests arrive |
+//! | [`retry`] | how clients try again |
 //! | [`record`] | what is measured |
 
 pub mod api;
@@ -28,6 +29,7 @@ pub mod load_balancer;
 pub mod maglev;
 pub mod network;
 pub mod record;
+pub mod retry;
 pub mod spec;
 pub mod units;
 pub mod workload;

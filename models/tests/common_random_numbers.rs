@@ -60,12 +60,8 @@ fn designs_meet_the_same_requests() {
 fn designs_meet_the_same_incidents() {
     let incidents = |via, policy| {
         let mut spec = design(internet(), via, policy, ConnectionsSpec::PerRequest);
-        let churn = ChurnSpec {
-            crash_every: Some(DistSpec::Exponential { mean: secs(2) }),
-            terminate_every: Some(DistSpec::Exponential { mean: secs(2) }),
-            ..ChurnSpec::default()
-        };
-        spec.churn.insert("web".to_owned(), churn);
+        crashes(&mut spec, "web", DistSpec::Exponential { mean: secs(2) });
+        deletions(&mut spec, "web", DistSpec::Exponential { mean: secs(2) });
         let falls = |e: &str| e == "crash" || e == "terminate";
         let list = run_one(&spec, 3).incidents.into_iter().filter(move |i| falls(i.event));
         list.map(|i| (i.time.as_nanos(), i.event, i.pod)).collect::<Vec<_>>()

@@ -92,7 +92,7 @@ fn a_pod_that_is_gone_is_dialled_until_answers_expire() {
         spec.workloads[0].pod.startup = constant(secs(1_000));
         // Kube-proxies learn never; nobody asks them.
         spec.propagation = PropagationSpec { publish: constant(ms(50)), to_node: constant(secs(1_000)) };
-        spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(secs(5))), ..ChurnSpec::default() });
+        deletions(&mut spec, "web", constant(secs(5)));
         spec.run.duration = ms(9_999);
         let runs: Vec<SeriesResult> = (0..60).map(|r| series(&spec, r)).collect();
         for s in &runs {

@@ -15,8 +15,8 @@ fn restless(from: Origin, via: Via, policy: TrafficPolicy) -> ClusterSpec {
     let mut spec = spec(nodes_in(&["a", "b", "b"]), vec![web, callers(&["n2"])], traffic);
     zoned(&mut spec);
     spec.services[0].external_traffic_policy = policy;
-    let churn = ChurnSpec { terminate_every: Some(constant(ms(700))), crash_every: Some(constant(ms(1_100))), ..ChurnSpec::default() };
-    spec.churn.insert("web".to_owned(), churn);
+    crashes(&mut spec, "web", constant(ms(1_100)));
+    deletions(&mut spec, "web", constant(ms(700)));
     spec.run = RunSpec { duration: secs(3), warm_up: ms(500), window: ms(500) };
     spec
 }

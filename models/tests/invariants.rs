@@ -46,7 +46,7 @@ fn pod() -> impl Strategy<Value = PodBehaviour> {
     let discipline = prop_oneof![Just(Discipline::Fifo), Just(Discipline::ProcessorSharing)];
     let startup = DistSpec::Uniform { min: SimDuration::ZERO, max: ms(300) };
     (service_time, 1u32..5, prop::option::of(0u32..5), discipline).prop_map(move |(service_time, concurrency, queue_limit, discipline)| {
-        PodBehaviour { service_time, concurrency, queue_limit, startup: startup.clone(), discipline }
+        PodBehaviour { queue_limit, startup: startup.clone(), discipline, ..PodBehaviour::new(service_time, concurrency) }
     })
 }
 
@@ -76,30 +76,43 @@ fn source_spec() -> impl Strategy<Value = TrafficSpec> {
     })
 }
 
-fn churn() -> impl Strategy<Value = Option<ChurnSpec>> {
-    let every = || prop::option::of((20u64..500).prop_map(|mean| DistSpec::Exponential { mean: ms(mean) }));
-    let detection = DistSpec::Uniform { min: SimDuration::ZERO, max: ms(200) };
-    let churn = (every(), every()).prop_map(move |(crash_every, terminate_every)| ChurnSpec {
-        crash_every,
-        terminate_every,
-        crash_detection: detection.clone(),
-    });
-    prop::option::of(churn)
+fn controller() -> impl Strategy<Value = Controller> {
+    prop::sample::select(vec![Controller::Deployment, Controller::StatefulSet, Controller::DaemonSet])
+}
+
+fn events() -> impl Strategy<Value = Vec<(&'static str, EventSpec)>> {
+    let every = || (20u64..500).prop_map(|mean| DistSpec::Exponential { mean: ms(mean) });
+    let lasts = |mean| DistSpec::Exponential { mean: ms(mean) };
+    let deed = move |name: &'static str, action: Action, repaired: bool| {
+        prop::option::of(every()).prop_map(move |every| {
+            let event = EventSpec::every(every?, action.clone());
+            Some((name, if repaired { event.lasting(lasts(300)) } else { event }))
+        })
+    };
+    let deeds = (
+        deed("crash", Action::PodCrash(any_pod_of("web")), false),
+        deed("delete", Action::PodDelete(any_pod_of("web")), false),
+        deed("node", Action::NodeCrash(NodeTarget { node: None }), true),
+        deed("cut", Action::NodeCut(NodeTarget { node: None }), true),
+        deed("zone", Action::ZonePartition(ZoneTarget { zone: None }), true),
+        deed("control", Action::ControlPlaneOutage(Everything {}), true),
+    );
+    prop::option::of(deeds).prop_map(|d| d.map_or_else(Vec::new, |d| [d.0, d.1, d.2, d.3, d.4, d.5].into_iter().flatten().collect()))
 }
 
 fn worlds() -> impl Strategy<Value = ClusterSpec> {
     let nodes = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..=6);
     let life = (prop::sample::select(vec![0u64, 50, 400]), prop::sample::select(vec![10u64, 200, 1_000]));
-    let world = (nodes, network(), pod(), 0u32..7, any::<bool>(), life);
-    let calls = (source_spec(), prop::option::of(source_spec()), policy(), policy(), churn());
+    let world = (nodes, network(), pod(), 0u32..7, controller(), life);
+    let calls = (source_spec(), prop::option::of(source_spec()), policy(), policy(), events());
     (world, calls, prop::sample::select(vec![0u64, 500])).prop_map(|(world, calls, warm_up)| {
-        let (zones, network, pod, replicas, daemon, (pre_stop, grace)) = world;
-        let (first, second, external, internal, churn) = calls;
-        let workload = WorkloadSpec { replicas, daemon, pre_stop: ms(pre_stop), termination_grace: ms(grace), ..web(&[], pod) };
+        let (zones, network, pod, replicas, controller, (pre_stop, grace)) = world;
+        let (first, second, external, internal, events) = calls;
+        let workload = WorkloadSpec { replicas, controller, pre_stop: ms(pre_stop), termination_grace: ms(grace), ..web(&[], pod) };
         let mut spec = spec(nodes_in(&zones), vec![workload], first);
         spec.network = network;
         spec.traffic.extend(second.map(|s| ("more".to_owned(), s)));
-        spec.churn.extend(churn.map(|c| ("web".to_owned(), c)));
+        spec.events.extend(events.into_iter().map(|(name, event)| (name.to_owned(), event)));
         (spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy) = (external, internal);
         let every = |max| DistSpec::Uniform { min: SimDuration::ZERO, max: ms(max) };
         spec.propagation = PropagationSpec { publish: every(20), to_node: every(100) };
@@ -151,12 +164,12 @@ proptest! {
                 prop_assert_eq!(s.in_flight, 0, "clients that give up all end");
             }
             let possible = |outcome: Outcome, cause: bool| s.outcomes_ever[outcome as usize] == 0 || cause;
-            let churned = !spec.churn.is_empty();
+            let churned = !spec.events.is_empty();
             prop_assert!(possible(Outcome::TimedOut, traffic.timeout.is_some()));
             prop_assert!(possible(Outcome::QueueFull, spec.workloads[0].pod.queue_limit.is_some()));
             prop_assert!(possible(Outcome::LinkDrop, run.links.iter().any(|l| l.utilisation > 0.0)));
             prop_assert!([Outcome::Refused, Outcome::Reset, Outcome::Blackhole].into_iter().all(|o| possible(o, churned)));
-            prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].daemon)));
+            prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].is_daemon())));
             prop_assert!(possible(Outcome::PolicyDrop, [spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy]
                 .contains(&TrafficPolicy::Local)));
         }

@@ -3,6 +3,7 @@
 mod balance;
 mod balancers;
 mod churn;
+mod clients;
 mod closed_forms;
 mod common_random_numbers;
 mod conntrack;

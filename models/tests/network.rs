@@ -77,6 +77,8 @@ fn a_saturated_link_delays_more_and_more() {
 #[test]
 fn a_full_link_drops_and_what_it_carries_is_its_bandwidth() {
     let mut spec = narrow(150.0, Some(Bytes(100_000)));
+    // What is sent again would load the link once more.
+    source(&mut spec).tcp.retransmit = false;
     spec.run = RunSpec { warm_up: secs(10), duration: secs(60), window: secs(1) };
     let run = run_one(&spec, 0);
     let s = &run.series[0];

@@ -33,14 +33,18 @@ fn pods_go_where_they_may() {
     assert_eq!(placed(&["a", "a", "b", "b"], 4, |s| s.nodes[0].unschedulable = true), [0, 2, 1, 1]);
     assert_eq!(placed(&["a", "a", "b"], 2, |s| s.workloads[0].placed_on = vec!["n1".into(), "n1".into()]), [0, 2, 0]);
     assert_eq!(placed(&["a", "a", "b"], 4, |s| s.workloads[0].placed_on = vec!["n1".into(), "n1".into()]), [0, 2, 2]);
-    assert_eq!(placed(&["a", "a", "b"], 9, |s| s.workloads[0].daemon = true), [1, 1, 1], "a DaemonSet asks for no number");
+    assert_eq!(
+        placed(&["a", "a", "b"], 9, |s| s.workloads[0].controller = Controller::DaemonSet),
+        [1, 1, 1],
+        "a DaemonSet asks for no number"
+    );
 }
 
 /// A replacement goes by the same rule, in which the Pod that leaves counts no more.
 #[test]
 fn replacements_spread_too() {
     let mut spec = spec(nodes_in(&["", "", ""]), vec![web(&["n0", "n0", "n0"], quick())], traffic(Origin::Cluster, Via::ClusterIP, 10.0));
-    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(ms(100))), ..ChurnSpec::default() });
+    deletions(&mut spec, "web", constant(ms(100)));
     let run = run_one(&spec, 0);
     let mut nodes: Vec<&str> = run.pods.iter().map(|p| p.node.as_str()).collect();
     nodes.sort_unstable();

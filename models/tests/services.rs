@@ -197,7 +197,7 @@ fn a_pod_that_leaves_loses_its_clients() {
     );
     sticky(&mut spec, secs(10_800));
     (spec.workloads[0].pre_stop, spec.workloads[0].pod.startup) = (ms(600), constant(ms(700)));
-    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(secs(2))), ..ChurnSpec::default() });
+    deletions(&mut spec, "web", constant(secs(2)));
     spec.run.duration = ms(3_999);
     let mut moved = 0;
     for run in replicate(&spec, 120) {
@@ -363,7 +363,7 @@ fn publish_not_ready_addresses_sends_to_pods_that_refuse() {
         let mut spec = hinted(&["", "", ""], &["n0", "n1"]);
         spec.services[0].publish_not_ready_addresses = publish;
         spec.workloads[0].pod.startup = constant(secs(1_000));
-        spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(constant(secs(2))), ..ChurnSpec::default() });
+        deletions(&mut spec, "web", constant(secs(2)));
         // Deleted at 2 s; known everywhere, with its replacement, at 2.5 s.
         spec.run = RunSpec { warm_up: ms(2_501), duration: ms(3_999), window: secs(1) };
         let s = series(&spec, 0);

@@ -10,12 +10,20 @@ use svcsim_models::workload::{ArrivalsSpec, poisson};
 fn sound() -> ClusterSpec {
     let workloads = vec![web(&["n0", "n1"], behaviour(constant(ms(5)), 4)), callers(&["n0"])];
     let mut spec = spec(nodes_in(&["a", "b"]), workloads, traffic(internet(), Via::LoadBalancer, 100.0));
-    spec.churn.insert("web".to_owned(), ChurnSpec::default());
+    spec.events.insert("crashes".to_owned(), EventSpec::every(constant(secs(5)), Action::PodCrash(any_pod_of("web"))));
     spec
 }
 
-fn churn(s: &mut ClusterSpec) -> &mut ChurnSpec {
-    s.churn.get_mut("web").expect("the sound spec has it")
+fn event(s: &mut ClusterSpec) -> &mut EventSpec {
+    s.events.get_mut("crashes").expect("the sound spec has it")
+}
+
+fn at_20s(action: Action) -> EventSpec {
+    EventSpec::at(secs(20), action)
+}
+
+fn named(name: &str) -> Option<String> {
+    Some(name.to_owned())
 }
 
 type Change = fn(&mut ClusterSpec);
@@ -42,12 +50,25 @@ const WRONG: &[(Change, &str, &str)] = &[
     (|s| s.workloads[0].placed_on[1] = "moon".into(), "deployments.web", "Node `moon`"),
     (select_no_node, "deployments.web.spec.template.spec.nodeSelector", "no schedulable Node"),
     (cordon_all, "deployments.web.spec.template.spec.nodeSelector", "no schedulable Node"),
-    (|s| churn(s).crash_every = Some(NOT_A_DIST), "churn.web.crashEvery", "mean"),
-    (|s| churn(s).terminate_every = Some(NOT_A_DIST), "churn.web.terminateEvery", "mean"),
-    (|s| churn(s).crash_detection = NOT_A_DIST, "churn.web.crashDetection", "mean"),
-    (|s| churn(s).crash_every = Some(constant(us(999))), "churn.web.crashEvery", "1ms or more"),
-    (|s| churn(s).terminate_every = Some(constant(SimDuration::ZERO)), "churn.web.terminateEvery", "1ms or more"),
-    (|s| drop(s.churn.insert("moon".into(), ChurnSpec::default())), "churn.moon", "no workload `moon`"),
+    (|s| event(s).every = Some(NOT_A_DIST), "events.crashes.every", "mean"),
+    (|s| event(s).lasts = Some(NOT_A_DIST), "events.crashes.for", "mean"),
+    (|s| event(s).lasts = Some(constant(secs(1))), "events.crashes.for", "over as soon as it has happened"),
+    (|s| event(s).every = Some(constant(us(999))), "events.crashes.every", "1ms or more"),
+    (|s| event(s).every = Some(constant(SimDuration::ZERO)), "events.crashes.every", "1ms or more"),
+    (|s| event(s).every = None, "events.crashes", "does not say when"),
+    (|s| event(s).at = Some(secs(1)), "events.crashes.every", "both there"),
+    (|s| *event(s) = EventSpec { times: Some(3), ..at_20s(event(s).action.clone()) }, "events.crashes.times", "happens at 20s"),
+    (|s| (event(s).from, event(s).until) = (Some(secs(3)), Some(secs(3))), "events.crashes.until", "nothing can happen"),
+    (|s| event(s).action = Action::PodCrash(any_pod_of("moon")), "events.crashes.do.podCrash.workload", "no workload `moon`"),
+    (
+        |s| event(s).action = Action::PodDelete(PodTarget { place: Some(2), ..any_pod_of("web") }),
+        "events.crashes.do.podDelete.place",
+        "web has 2 Pods",
+    ),
+    (|s| event(s).action = Action::NodeCrash(NodeTarget { node: named("moon") }), "events.crashes.do.nodeCrash.node", "no Node `moon`"),
+    (|s| event(s).action = Action::NodeCut(NodeTarget { node: named("moon") }), "events.crashes.do.nodeCut.node", "no Node `moon`"),
+    (|s| event(s).action = Action::ZoneOutage(ZoneTarget { zone: named("c") }), "events.crashes.do.zoneOutage.zone", "no zone `c`"),
+    (|s| event(s).action = Action::ZonePartition(ZoneTarget { zone: named("c") }), "events.crashes.do.zonePartition.zone", "no zone `c`"),
     (|s| s.services.push(s.services[0].clone()), "services.web", "two Services"),
     (|s| balancer(s).delay = NOT_A_DIST, "loadBalancer.instanceTargets.delay", "mean"),
     (|s| health_check(s).interval = SimDuration::ZERO, "loadBalancer.instanceTargets.localHealthCheck.interval", "0s"),
@@ -135,9 +156,9 @@ fn what_is_odd_but_possible_builds() {
         |s| s.workloads[0].replicas = 0,
         |s| s.services[0].selector.clear(),
         |s| s.nodes.iter_mut().for_each(|n| n.unschedulable = true),
-        |s| s.workloads[0].daemon = true,
+        |s| s.workloads[0].controller = Controller::DaemonSet,
         |s| s.workloads.clear(),
-        |s| churn(s).crash_every = Some(constant(ms(1))),
+        |s| event(s).every = Some(constant(ms(1))),
         |s| s.run.warm_up = s.run.duration.saturating_sub(SimDuration::from_nanos(1)),
     ];
     for (i, change) in right.iter().enumerate() {
@@ -145,7 +166,7 @@ fn what_is_odd_but_possible_builds() {
         spec.workloads.iter_mut().for_each(|w| w.pre_stop = ms(1));
         change(&mut spec);
         if spec.workloads.is_empty() {
-            spec.churn.clear();
+            spec.events.clear();
         }
         assert_eq!(check(&spec), Ok(()), "change {i}");
         run_one(&spec, 0);
@@ -194,7 +215,7 @@ fn what_looks_right_is_not_mentioned() {
         |s| s.workloads[0].pre_stop = secs(30),
         |s| {
             local_node_port(s);
-            s.workloads[0].daemon = true;
+            s.workloads[0].controller = Controller::DaemonSet;
         },
         |s| {
             local_node_port(s);

@@ -10,8 +10,8 @@ fn eventful() -> ClusterSpec {
     let mut spec = spec(nodes_in(&["a", "b", "b"]), vec![web(&["n0", "n1", "n1"], pod)], traffic);
     zoned(&mut spec);
     spec.services[0].external_traffic_policy = TrafficPolicy::Local;
-    let churn = ChurnSpec { crash_every: Some(constant(secs(3))), terminate_every: Some(constant(secs(4))), ..ChurnSpec::default() };
-    spec.churn.insert("web".to_owned(), churn);
+    crashes(&mut spec, "web", constant(secs(3)));
+    deletions(&mut spec, "web", constant(secs(4)));
     spec.run = RunSpec { warm_up: ms(2_500), duration: secs(20), window: ms(700) };
     spec
 }
@@ -72,14 +72,14 @@ fn what_was_sent_in_warm_up_is_simulated_but_not_measured() {
 fn servers_are_not_busier_than_the_run_is_long() {
     let mut spec = eventful();
     source(&mut spec).arrivals = poisson(2_000.0);
-    spec.churn.get_mut("web").expect("the eventful spec has it").terminate_every = None;
+    spec.events.remove("delete-web");
     let run = run_one(&spec, 0);
     for pod in &run.pods {
         let limit = run.measured * u64::from(pod.concurrency);
         assert!(pod.busy <= limit, "{}: busy for {} of {limit}", pod.name, pod.busy);
         assert!(pod.busy > SimDuration::ZERO, "{pod:?}");
     }
-    assert!(run.pods.iter().any(|p| p.pods > 1) && run.pods.iter().any(|p| p.busy > run.measured), "{:?}", run.pods);
+    assert!(run.incidents.iter().any(|i| i.event == "restart") && run.pods.iter().any(|p| p.busy > run.measured), "{:?}", run.pods);
 }
 
 /// What was sent is followed for as long again, and what has not ended then is said to be in flight.

@@ -52,7 +52,7 @@ pub(crate) fn nodes_in(zones: &[&str]) -> Vec<NodeSpec> {
 }
 
 pub(crate) fn behaviour(service_time: DistSpec<SimDuration>, concurrency: u32) -> PodBehaviour {
-    PodBehaviour { service_time, concurrency, queue_limit: None, startup: constant(SimDuration::ZERO), discipline: Discipline::Fifo }
+    PodBehaviour { startup: constant(SimDuration::ZERO), ..PodBehaviour::new(service_time, concurrency) }
 }
 
 /// The Pods of the Service `web`, which runs one on each Node named in `placed_on`.
@@ -62,7 +62,11 @@ pub(crate) fn web(placed_on: &[&str], pod: PodBehaviour) -> WorkloadSpec {
         field: "deployments.web".to_owned(),
         labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         replicas: placed_on.len() as u32,
-        daemon: false,
+        controller: Controller::Deployment,
+        rollout: RolloutSpec::default(),
+        budget: None,
+        probes: prompt_probes(),
+        readiness_gate: false,
         node_selector: BTreeMap::new(),
         placed_on: placed_on.iter().map(|&n| n.to_owned()).collect(),
         ports: Vec::new(),
@@ -70,6 +74,11 @@ pub(crate) fn web(placed_on: &[&str], pod: PodBehaviour) -> WorkloadSpec {
         pre_stop: SimDuration::ZERO,
         pod,
     }
+}
+
+/// A Pod is ready as soon as it listens, give or take a tenth of a millisecond, and not before.
+pub(crate) fn prompt_probes() -> Probes {
+    Probes { readiness: Some(ProbeSpec { period: us(100), ..ProbeSpec::default() }), ..Probes::default() }
 }
 
 /// A workload that no Service selects: somewhere to send from.
@@ -111,6 +120,8 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        tcp: TcpSpec::default(),
+        retries: None,
     }
 }
 
@@ -141,9 +152,20 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec { publish: constant(ms(50)), to_node: constant(ms(450)) },
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),
-        churn: BTreeMap::new(),
+        node_lifecycle: NodeLifecycleSpec::default(),
+        events: BTreeMap::new(),
         run: RunSpec { duration: secs(10), warm_up: SimDuration::ZERO, window: secs(1) },
     }
+}
+
+/// A random Pod of `workload` is deleted again and again.
+pub(crate) fn deletions(spec: &mut ClusterSpec, workload: &str, every: DistSpec<SimDuration>) {
+    spec.events.insert(format!("delete-{workload}"), EventSpec::every(every, Action::PodDelete(any_pod_of(workload))));
+}
+
+/// A random Pod of `workload` crashes again and again.
+pub(crate) fn crashes(spec: &mut ClusterSpec, workload: &str, every: DistSpec<SimDuration>) {
+    spec.events.insert(format!("crash-{workload}"), EventSpec::every(every, Action::PodCrash(any_pod_of(workload))));
 }
 
 /// Zones whose links all have delays of their own: 10 µs to a Node, 100 µs to the edge, 1 ms between zones,

@@ -35,6 +35,8 @@ pub struct ProcessorSharing<J> {
     virtual_now: u128,
     /// When someone last came or was done, in 2^-32 ns: up to a nanosecond before that was told.
     counted: u128,
+    /// Whether nobody is served for now.
+    paused: bool,
     /// Of the one event that is not stale.
     epoch: u64,
     arrivals: u64,
@@ -72,6 +74,7 @@ impl<J: Copy> ProcessorSharing<J> {
             servers,
             virtual_now: 0,
             counted: 0,
+            paused: false,
             epoch: 0,
             arrivals: 0,
             busy_ns: 0,
@@ -116,12 +119,27 @@ impl<J: Copy> ProcessorSharing<J> {
         Some(SimTime::from_nanos(u64::try_from(moment.div_ceil(1 << FRACTION_BITS)).unwrap_or(u64::MAX)))
     }
 
-    /// Throws everyone out, as a crash does, in order of completion; the pending event becomes stale.
+    /// Throws everyone out, as a crash does, in order of completion; the pending event becomes stale, a pause is over.
     pub fn drain(&mut self, now: SimTime) -> Vec<J> {
         self.advance(now);
+        self.paused = false;
         self.virtual_now = 0;
         self.epoch += 1;
         std::iter::from_fn(|| self.jobs.pop().map(|j| j.job)).collect()
+    }
+
+    /// Nobody is served until [`Self::resume`]; whoever is here keeps what is done. The pending event becomes stale.
+    pub fn pause(&mut self, now: SimTime) {
+        self.advance(now);
+        self.paused = true;
+        self.epoch += 1;
+    }
+
+    /// Everyone is served again: the next completion.
+    pub fn resume(&mut self, now: SimTime) -> Option<Reschedule> {
+        self.advance(now);
+        self.paused = false;
+        self.reschedule()
     }
 
     /// Jobs here.
@@ -162,6 +180,7 @@ impl<J: Copy> ProcessorSharing<J> {
         let passed = fixed(now).saturating_sub(self.counted);
         let (jobs, servers) = (self.jobs.len() as u128, u128::from(self.servers));
         self.virtual_now += match jobs {
+            _ if self.paused => 0,
             0 => 0,
             _ if jobs <= servers => passed,
             // 96 + 32 bits: this cannot overflow.
@@ -186,6 +205,9 @@ impl<J: Copy> ProcessorSharing<J> {
 
     #[inline]
     fn reschedule(&mut self) -> Option<Reschedule> {
+        if self.paused {
+            return None;
+        }
         let at = self.next_completion()?;
         self.epoch += 1;
         Some(Reschedule { at, epoch: self.epoch })

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
-use svcsim_models::spec::{ChurnSpec, ClusterSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec};
+use svcsim_models::spec::{
+    ClusterSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec,
+};
 
 /// The `apiVersion` of the files this version reads.
 pub const API_VERSION: &str = "svcsim/v1alpha1";
@@ -56,9 +58,12 @@ pub struct Experiment {
     pub pods: BTreeMap<String, PodBehaviour>,
     /// Who calls which Service.
     pub traffic: BTreeMap<String, TrafficSpec>,
-    /// What goes wrong at random, by workload.
+    /// When the control plane takes a Node for lost.
+    #[serde(default)]
+    pub node_lifecycle: NodeLifecycleSpec,
+    /// What happens to the cluster, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub churn: BTreeMap<String, ChurnSpec>,
+    pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts.
     pub run: RunSpec,
     /// What is varied and how often it is repeated.
@@ -514,7 +519,8 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         load_balancer: experiment.load_balancer,
         propagation: experiment.propagation,
         traffic: experiment.traffic,
-        churn: experiment.churn,
+        node_lifecycle: experiment.node_lifecycle,
+        events: experiment.events,
         run: experiment.run,
     })
 }

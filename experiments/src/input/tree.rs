@@ -114,14 +114,11 @@ mod tests {
         let mut tree = json!({"traffic": {"shop": {"rate": 1}}, "list": [{"a": 1}, {"a": 2}]});
         set(&mut tree, "traffic.shop.rate", json!("5/s")).expect("there is such a field");
         set(&mut tree, "list[1].a", json!(7)).expect("there is such an element");
-        set(&mut tree, "churn.web.crashEvery", json!("5s")).expect("maps on the way are made");
-        assert_eq!(missing(&tree, "churn.web.crashEvery"), None);
-        assert_eq!(missing(&tree, "churn.db.crashEvery"), Some("churn.db".to_owned()));
+        set(&mut tree, "events.crash.every", json!("5s")).expect("maps on the way are made");
+        assert_eq!(missing(&tree, "events.crash.every"), None);
+        assert_eq!(missing(&tree, "events.leave.every"), Some("events.leave".to_owned()));
         assert_eq!(missing(&tree, "list[2].a"), Some("list[2]".to_owned()));
-        assert_eq!(
-            tree,
-            json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "churn": {"web": {"crashEvery": "5s"}}})
-        );
+        assert_eq!(tree, json!({"traffic": {"shop": {"rate": "5/s"}}, "list": [{"a": 1}, {"a": 7}], "events": {"crash": {"every": "5s"}}}));
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
          \x20 {workload}:\n    serviceTime: {{lognormal: {{mean: {SERVICE_TIME_MS}ms, cv: 1}}}}\n    concurrency: {CONCURRENCY}\n    queueLimit: 100\n    startup: {startup}\n\
          traffic:\n  clients:\n    from: {from}\n    to: {to}\n    via: {via:?}\n    arrivals: {{poisson: {{rate: {rate}/s}}}}  # ASSUMED\n\
          \x20   clients: 100  # ASSUMED\n    connections: perRequest  # or keepAlive: {{maxIdle: 10}}\n    requestSize: 1KiB  # ASSUMED\n    responseSize: 20KiB  # ASSUMED\n    timeout: 10s  # ASSUMED\n\
-         churn:\n  # ASSUMED: leave it out for Pods that never change.\n  {workload}: {{crashEvery: {{exponential: {{mean: 5min}}}}, terminateEvery: {{exponential: {{mean: 5min}}}}}}\n\
+         events:  # ASSUMED: leave it out for Pods that never change.\n  crashes: {{every: {{exponential: {{mean: 5min}}}}, do: {{podCrash: {{workload: {workload}}}}}}}\n  deletions: {{every: {{exponential: {{mean: 5min}}}}, do: {{podDelete: {{workload: {workload}}}}}}}\n\
          run: {{duration: 65s, warmUp: 5s}}\n\
          design:\n  seed: 1\n  replications: 10\n",
         workload = quote(&workload.spec.name),

@@ -22,10 +22,97 @@ pub struct Pod {
     pub process: Process,
     /// Condition `Ready` in the Pod object.
     pub ready: bool,
+    /// When that last became true.
+    pub ready_since: SimTime,
     /// Whether the Pod object has a `deletionTimestamp`.
     pub terminating: bool,
+    /// How long its container waits before it is started again.
+    pub backoff: Backoff,
+    /// When its container last started, which its probes count from.
+    pub started: SimTime,
+    /// When its process last began to listen: connections from before ended with the process that they were to.
+    pub listens_since: SimTime,
+    /// Whether its containers are ready; the Pod is, if its readiness gates agree.
+    pub containers_ready: bool,
+    /// Counts what makes pending probes and starts void: starts, deaths, pauses.
+    pub life: u32,
+    /// Which version of its workload it is, from 1.
+    pub revision: u32,
+    /// How fast it works.
+    pub pace: Pace,
     /// What meets its requests.
     pub servers: Servers,
+}
+
+/// How fast a Pod's servers work.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Services that start take so many times their demand.
+    pub slow: f64,
+    /// Since when nothing goes on.
+    pub frozen: Option<SimTime>,
+    /// How long nothing went on, before that.
+    frozen_for: SimDuration,
+    /// Requests whose service would have been over during the pause.
+    pub held: Vec<Key>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { slow: 1.0, frozen: None, frozen_for: SimDuration::ZERO, held: Vec::new() }
+    }
+}
+
+impl Pace {
+    /// The Pod's own time: it stands still during pauses.
+    #[inline]
+    #[must_use]
+    pub fn own(&self, now: SimTime) -> SimDuration {
+        self.frozen.unwrap_or(now).since(SimTime::ZERO).saturating_sub(self.frozen_for)
+    }
+
+    /// The process is another one: it does not hang, and is as slow as before.
+    pub fn restart(&mut self) {
+        *self = Self { slow: self.slow, ..Self::default() };
+    }
+
+    /// A pause begins.
+    pub fn freeze(&mut self, now: SimTime) {
+        self.frozen.get_or_insert(now);
+    }
+
+    /// It ends.
+    pub fn thaw(&mut self, now: SimTime) {
+        if let Some(since) = self.frozen.take() {
+            self.frozen_for = self.frozen_for + now.since(since);
+        }
+    }
+}
+
+/// `CrashLoopBackOff`: the first restart is at once, the next ones after 10 s, 20 s, ... 300 s; it begins anew for a container
+/// that has run for ten minutes (`pkg/kubelet/kubelet.go`: `initialContainerBackOff`, `MaxContainerBackOff`; Kubernetes docs,
+/// Pod lifecycle, restart policy).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backoff {
+    next: SimDuration,
+    started: SimTime,
+}
+
+impl Backoff {
+    const FIRST: SimDuration = SimDuration::from_secs(10);
+    const MOST: SimDuration = SimDuration::from_secs(300);
+    const RESET: SimDuration = SimDuration::from_secs(600);
+
+    /// The container died at `now`: how long until it is started again.
+    pub fn died(&mut self, now: SimTime) -> SimDuration {
+        if now.since(self.started) >= Self::RESET {
+            self.next = SimDuration::ZERO;
+        }
+        let wait = self.next;
+        self.next = (wait * 2).clamp(Self::FIRST, Self::MOST);
+        self.started = now + wait;
+        wait
+    }
 }
 
 /// What a Pod's process does.
@@ -159,11 +246,46 @@ impl Servers {
         }
     }
 
+    /// Nobody is served until the pause is over; a FIFO line's services are held by their completions.
+    pub fn pause(&mut self, now: SimTime) {
+        if let Self::Sharing(s) = self {
+            s.queue.pause(now);
+        }
+    }
+
+    /// The pause is over.
+    pub fn resume(&mut self, now: SimTime) -> Option<Reschedule> {
+        match self {
+            Self::Fifo(_) => None,
+            Self::Sharing(s) => s.queue.resume(now),
+        }
+    }
+
     /// The shared queue, for completions.
     pub fn sharing(&mut self) -> Option<&mut ProcessorSharing<Key>> {
         match self {
             Self::Fifo(_) => None,
             Self::Sharing(s) => Some(&mut s.queue),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restarts_of_a_container_that_dies_again_and_again_are_farther_and_farther_apart() {
+        let (mut backoff, mut now) = (Backoff::default(), SimTime::ZERO);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            now = now + SimDuration::from_secs(1);
+            let wait = backoff.died(now);
+            now = now + wait;
+            waits.push(wait.as_secs_f64());
+        }
+        assert_eq!(waits, [0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]);
+        assert_eq!(backoff.died(now + SimDuration::from_secs(599)), SimDuration::from_secs(300));
+        assert_eq!(backoff.died(now + SimDuration::from_secs(1_499)), SimDuration::ZERO, "it ran for 600 s since its last start");
     }
 }

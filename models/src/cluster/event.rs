@@ -1,6 +1,6 @@
 //! [`Event`]: everything that can happen.
 
-use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::ids::{EventId, NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
 use crate::load_balancer::Target;
 use svcsim_engine::Key;
 
@@ -32,6 +32,26 @@ pub enum Event {
         pod: PodId,
         /// The schedule this belongs to; an older one is void.
         epoch: u64,
+    },
+    /// The time-out of a packet that was lost passes at its sender.
+    SentAgain {
+        /// Whose packet.
+        request: Key,
+    },
+    /// The pause before another try is over.
+    TriesAgain {
+        /// The try.
+        request: Key,
+    },
+    /// The time-out of another try passes, or of its request.
+    TryExpires {
+        /// The try.
+        request: Key,
+    },
+    /// A proxying load balancer has waited long enough for the oldest of its unanswered requests.
+    GatewayTimesOut {
+        /// Whose requests.
+        source: SourceId,
     },
     /// The oldest outstanding deadline of a source passes.
     DeadlinesPass {
@@ -73,20 +93,83 @@ pub enum Event {
         /// The target.
         target: Target,
     },
-    /// One of a workload's Pods crashes.
-    Crash {
-        /// The workload.
+    /// Something that the experiment makes happen.
+    Happens {
+        /// What.
+        event: EventId,
+    },
+    /// It is repaired.
+    Repaired {
+        /// What.
+        event: EventId,
+        /// Which of its occurrences, counted from 0.
+        occurrence: u32,
+    },
+    /// Whoever drains a Node asks again.
+    DrainGoesOn {
+        /// Which.
+        node: NodeId,
+    },
+    /// A workload's controller has something to do.
+    Reconcile {
+        /// Whose.
         workload: WorkloadId,
     },
-    /// One of a workload's Pods is deleted.
-    Terminate {
-        /// The workload.
-        workload: WorkloadId,
+    /// The control plane takes a Node for lost, if it still is.
+    NodeUnreachable {
+        /// Which.
+        node: NodeId,
+        /// The failure that this belongs to; another is void.
+        failure: u32,
     },
-    /// A Pod becomes Ready.
-    PodReady {
+    /// The Pods of a lost Node are deleted, if it still is.
+    NodeEvicts {
+        /// Which.
+        node: NodeId,
+        /// The failure that this belongs to; another is void.
+        failure: u32,
+    },
+    /// A Pod's container starts: its image is there, and a back-off is over.
+    ContainerStarts {
         /// The Pod.
         pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
+    },
+    /// A Pod's process listens.
+    PodListens {
+        /// The Pod.
+        pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
+    },
+    /// A Pod's readiness probe has succeeded.
+    ProbeSucceeds {
+        /// The Pod.
+        pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
+    },
+    /// A Pod's readiness probe has failed.
+    ProbeFails {
+        /// The Pod.
+        pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
+    },
+    /// A Pod's startup or liveness probe has failed, or the grace period after that is over: its container is killed.
+    ContainerKilled {
+        /// The Pod.
+        pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
+    },
+    /// The kubelet notices that a Pod's container has died.
+    CrashDetected {
+        /// The Pod.
+        pod: PodId,
+        /// The part of its life that this belongs to; in another it is void.
+        life: u32,
     },
     /// A terminating Pod's `preStop` is over: it gets SIGTERM.
     PodStops {
@@ -95,11 +178,6 @@ pub enum Event {
     },
     /// A terminating Pod's grace period is over: it gets SIGKILL.
     PodKilled {
-        /// The Pod.
-        pod: PodId,
-    },
-    /// The kubelet notices that a Pod crashed.
-    CrashDetected {
         /// The Pod.
         pod: PodId,
     },
@@ -123,6 +201,16 @@ pub enum Event {
         /// Which change.
         update: u32,
     },
+}
+
+impl Event {
+    /// Whether it is the doing of the API server or a controller, which wait while the control plane is out.
+    pub(super) const fn needs_control_plane(self) -> bool {
+        matches!(
+            self,
+            Self::EndpointsPublished { .. } | Self::EndpointsReachNodes { .. } | Self::NodeUnreachable { .. } | Self::NodeEvicts { .. }
+        )
+    }
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "an entry of the event list is time plus event: 24 bytes");

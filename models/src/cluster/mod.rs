@@ -7,8 +7,9 @@
 //!                                 Reject -> back as Rejected;  Drop -> lost until the client gives up
 //!                               Pod: admit -> ServiceCompletes, `demand` later;  client: end(result)
 //! ServiceCompletes  complete  the next in line starts; the response goes back
+//! SentAgain         again     TCP sends once more what was lost;  TriesAgain: so does a client that retries
 //! DeadlinesPass     expire    who has no answer by now: end(TimedOut), or what it was lost to
-//! Crash, Pod...     control   publish the Service's endpoints; EndpointsReachNodes, each in its own time
+//! Happens, Pod...   control   publish the Service's endpoints; EndpointsReachNodes, each in its own time
 //! ```
 //! Nouns (`Pod`, `Proxy`, `Network`) decide, verbs (the functions in `journey` and `control`) schedule, the
 //! recorder listens. Every request leaves through `end`, once.
@@ -30,14 +31,19 @@ pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
 use crate::control_plane::proxy_sync::SyncRunner;
+use crate::controllers::disruption::Budget;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
-use crate::ids::{NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
+use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::record::Recorder;
-use crate::spec::{ContainerPortSpec, Discipline, NodeSpec, Protocol, Via};
+use crate::retry::Retrier;
+use crate::spec::{
+    AtSigterm, ContainerPortSpec, Controller, Discipline, NodeLifecycleSpec, NodeSpec, Probes, Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
+};
 use crate::workload::Arrivals;
+use control::{Condition, Planned, Version};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -66,16 +72,18 @@ pub enum Purpose {
     Proxy = 7,
     /// Choices of one load balancer.
     LoadBalancer = 8,
-    /// Crashes of a workload's Pods.
-    Crash = 9,
-    /// Terminations of a workload's Pods.
-    Terminate = 10,
+    /// When an event of the experiment occurs, to what, and for how long.
+    Event = 9,
+    /// When a Node's kubelet renews its lease, and how late it sees what its containers do.
+    Kubelet = 10,
     /// How long a workload's Pods take to start.
     Startup = 11,
     /// How long changes take to reach Nodes.
     Propagation = 12,
     /// Lookups of names, and which of several answers is taken.
     Dns = 13,
+    /// Pauses before retries of a source's clients.
+    Retries = 40,
 }
 
 /// The model: every state there is.
@@ -100,6 +108,17 @@ pub struct Cluster {
     updates: Vec<Update>,
     network: Network,
     propagation: Propagation,
+    planned: IdVec<EventId, Planned>,
+    /// Faults of Nodes and zones that are not repaired: while there are none, no message is asked where it goes.
+    faults: u32,
+    /// The Node at each vertex of the network.
+    node_at: Vec<Option<NodeId>>,
+    node_lifecycle: NodeLifecycleSpec,
+    /// Most places of a workload: bounds what a slip of the keyboard can ask for.
+    most_places: usize,
+    /// Outages of the control plane that are not repaired, and what waits for its return.
+    control_plane_out: u32,
+    put_by: Vec<Event>,
     conntrack_spec: ConntrackSpec,
     recorder: Recorder,
     /// Follows one request, where somebody wants to know; most runs have none.
@@ -125,6 +144,17 @@ struct Node {
     writing: Vec<(ServiceId, Rc<EndpointSet>)>,
     /// Pods that ever ran here: their addresses count up.
     pods: u32,
+    /// What is wrong with it.
+    condition: Condition,
+    /// Drains that are not repaired: while there are any, it takes no new Pods.
+    cordons: u32,
+    /// When in each of their periods its leases are renewed.
+    lease_phase: SimDuration,
+    /// How late its kubelet sees what containers do.
+    kubelet: Stream,
+    /// Images on it, by workload and revision, and until when it is pulling.
+    images: BTreeSet<(WorkloadId, u32)>,
+    pulling_until: SimTime,
 }
 
 /// How far the world knows a Service's endpoints.
@@ -157,8 +187,13 @@ struct Workload {
     concurrency: u32,
     queue_limit: Option<u32>,
     service_time: Dist,
+    image_pull: Dist,
     startup: Dist,
     startup_stream: Stream,
+    warm_up: Option<WarmUp>,
+    at_sigterm: AtSigterm,
+    probes: Probes,
+    readiness_gate: bool,
     ports: Vec<ContainerPortSpec>,
     pre_stop: SimDuration,
     termination_grace: SimDuration,
@@ -168,15 +203,17 @@ struct Workload {
     /// Its Pods that are not gone.
     pods: Vec<PodId>,
     services: Vec<ServiceId>,
-    crash: Option<Churn>,
-    terminate: Option<Churn>,
-    detection: Dist,
-}
-
-/// One kind of random incident.
-struct Churn {
-    every: Dist,
-    stream: Stream,
+    controller: Controller,
+    /// How many Pods it is to have.
+    desired: u32,
+    rollout: RolloutSpec,
+    budget: Option<Budget>,
+    /// Versions that have Pods or are to have some, oldest first.
+    versions: Vec<Version>,
+    /// Revisions that never listen.
+    failing: Vec<u32>,
+    /// Whether its controller is at work, which changes of its Pods must not start again.
+    reconciling: bool,
 }
 
 /// A place in a workload.
@@ -211,6 +248,12 @@ struct Source {
     request_size: Dist,
     response_size: Dist,
     timeout: Option<SimDuration>,
+    /// How long the first try may take: the request's time-out, or a try's if that is shorter.
+    first_timeout: Option<SimDuration>,
+    tcp: TcpSpec,
+    retrier: Option<Retrier>,
+    /// What a proxying load balancer waits for.
+    gateway: DelayLine<Key>,
     /// Idle connections a client keeps; none with a connection per request.
     max_idle: Option<u32>,
     deadlines: DelayLine<Key>,
@@ -260,23 +303,38 @@ impl Model for Cluster {
     type Event = Event;
 
     fn handle(&mut self, event: Event, ctx: &mut Ctx<'_>) {
+        if self.control_plane_waits(event.needs_control_plane(), event) {
+            return;
+        }
         match event {
             Event::RequestArrives { source } => self.arrive(source, ctx),
             Event::MessageReaches { request, vertex } => self.message_reaches(request, vertex, ctx),
             Event::ServiceCompletes { pod, request } => self.complete(pod, request, ctx),
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
+            Event::SentAgain { request } => self.send_again(request, ctx),
+            Event::TriesAgain { request } => self.try_again(request, ctx),
+            Event::TryExpires { request } => self.expire_try(request, ctx),
+            Event::GatewayTimesOut { source } => self.gateway_times_out(source, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
             Event::HealthCheck { service, target } => self.check_health(service, target, ctx),
             Event::CheckTimesOut { service, target } => self.checked(service, target, load_balancer::Probe::TimedOut, ctx),
             Event::TargetRegistered { service, target } => self.target_registered(service, target, ctx),
             Event::TargetDeregistered { service, target } => self.target_deregistered(service, target, ctx),
             Event::TargetCut { service, target } => self.draining_ends(service, target, ctx),
-            Event::Crash { workload } => self.crash(workload, ctx),
-            Event::Terminate { workload } => self.terminate(workload, ctx),
-            Event::PodReady { pod } => self.pod_ready(pod, ctx),
+            Event::Happens { event } => self.happens(event, ctx),
+            Event::Repaired { event, occurrence } => self.repaired(event, occurrence, ctx),
+            Event::DrainGoesOn { node } => self.drain_goes_on(node, ctx),
+            Event::Reconcile { workload } => self.reconcile(workload, ctx),
+            Event::NodeUnreachable { node, failure } => self.node_unreachable(node, failure, ctx),
+            Event::NodeEvicts { node, failure } => self.node_evicts(node, failure, ctx),
+            Event::ContainerStarts { pod, life } => self.container_starts(pod, life, ctx),
+            Event::PodListens { pod, life } => self.pod_listens(pod, life, ctx),
+            Event::ProbeSucceeds { pod, life } => self.probe_succeeds(pod, life, ctx),
+            Event::ProbeFails { pod, life } => self.probe_fails(pod, life, ctx),
+            Event::ContainerKilled { pod, life } => self.container_killed(pod, life, ctx),
+            Event::CrashDetected { pod, life } => self.crash_detected(pod, life, ctx),
             Event::PodStops { pod } => self.pod_stops(pod, ctx),
             Event::PodKilled { pod } => self.pod_killed(pod, ctx),
-            Event::CrashDetected { pod } => self.crash_detected(pod, ctx),
             Event::EndpointsPublished { service } => self.endpoints_published(service, ctx),
             Event::SyncStarts { node } => self.start_sync(node, ctx),
             Event::SyncEnds { node } => self.finish_sync(node, ctx),

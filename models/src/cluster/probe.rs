@@ -60,13 +60,16 @@ impl Cluster {
 
     /// A request was made; it may be the one.
     pub(super) fn probe_sent(&mut self, key: Key, r: &Request, leaves: SimTime) {
-        let Some(probe) = self.probe.as_mut().filter(|p| p.source == r.source && p.key.is_none()) else { return };
-        if probe.left > 0 {
-            probe.left -= 1;
-            return;
+        let next = |p: &&mut Box<Probe>| p.source == r.source && if r.attempt == 0 { p.key.is_none() } else { p.key == Some(key) };
+        let Some(probe) = self.probe.as_mut().filter(next) else { return };
+        if r.attempt == 0 {
+            if probe.left > 0 {
+                probe.left -= 1;
+                return;
+            }
+            probe.key = Some(key);
+            probe.explanation.start_ns = r.start.as_nanos();
         }
-        probe.key = Some(key);
-        probe.explanation.start_ns = r.start.as_nanos();
         let source = &self.sources[r.source];
         let service = &self.table.services[source.service];
         let name = format!("{}/{}", service.namespace, service.name);
@@ -108,6 +111,34 @@ impl Cluster {
         let packet = text(&self.dialled_packet(source, r));
         let what = What::Sends { service: name, via: format!("{:?}", source.via), packet, reused: !r.fresh };
         self.note(leaves, leaves, client, what, notes);
+    }
+
+    /// TCP sends a packet again.
+    pub(super) fn probe_sends_again(&mut self, r: &Request, cause: Outcome, held: bool, now: SimTime) {
+        let source = &self.sources[r.source];
+        let follows = match (r.fresh, held) {
+            (false, _) => "The connection stands, and so does its Pod.",
+            (true, true) => "The first packet has left a choice behind, which this one follows, whatever has changed since.",
+            (true, false) => "Nothing remembers the packet before: whoever chooses, chooses anew.",
+        };
+        let notes = vec![format!("Nobody answered ({}): the client's TCP sends the packet again. {follows}", cause.name())];
+        let service = &self.table.services[source.service];
+        let name = format!("{}/{}", service.namespace, service.name);
+        let packet = text(&self.dialled_packet(source, r));
+        let what = What::Sends { service: name, via: format!("{:?}", source.via), packet, reused: !r.fresh };
+        let client = self.client_name(source, r.client);
+        self.note(now, now, client, what, notes);
+    }
+
+    /// The client tries again with the request `next`, which is followed from now on.
+    pub(super) fn probe_retries(&mut self, next: Key, failed: &Request, outcome: Outcome, (now, then): (SimTime, SimTime)) {
+        let client = self.client_name(&self.sources[failed.source], failed.client);
+        let retry = u64::from(failed.attempt) + 1;
+        let notes = vec!["The try before may still be at work in the cluster: its Pod does not know that nobody waits for it.".to_owned()];
+        self.note(now, then, client, What::Retries { retry, after: outcome.name().to_owned() }, notes);
+        if let Some(probe) = &mut self.probe {
+            probe.key = Some(next);
+        }
     }
 
     /// The message crosses links from `leg.at` to `to`.

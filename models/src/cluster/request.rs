@@ -11,7 +11,7 @@ use svcsim_engine::{SimDuration, SimTime};
 pub struct Request {
     /// Intended start.
     pub start: SimTime,
-    /// Arrival at the Pod.
+    /// When it was last sent; from then on, its arrival at the Pod.
     pub joined: SimTime,
     /// The service it needs, drawn at birth.
     pub demand: SimDuration,
@@ -39,6 +39,10 @@ pub struct Request {
     pub ended: bool,
     /// Whether nothing of it is in the cluster any more; only the client still waits.
     pub lost: bool,
+    /// How often TCP has sent it again since it last got through.
+    pub tries: u8,
+    /// Which of its client's retries it is; 0: the first try.
+    pub attempt: u8,
 }
 
 const _: () = assert!(size_of::<Request>() <= 80);
@@ -171,10 +175,16 @@ outcomes! {
     NameError = "name_error",
     /// The load balancer has no target.
     NoTarget = "no_target",
-    /// A link's queue was full; there is no retransmission.
+    /// A link's queue was full, and nobody sent it again or all was lost.
     LinkDrop = "link_drop",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",
     /// The client gave up while the request was on its way, waiting or served.
     TimedOut = "timed_out",
+    /// A proxying load balancer's target refused or reset its connection: 502.
+    LbBadGateway = "lb_502",
+    /// A proxying load balancer has no target: 503.
+    LbUnavailable = "lb_503",
+    /// A proxying load balancer's target did not answer in time: 504.
+    LbTimeout = "lb_504",
 }

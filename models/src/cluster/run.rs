@@ -86,6 +86,13 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
     if !drive(&mut sim, end + duration + longest_timeout(spec), |cluster| !cluster.requests.is_empty(), keep_going)? {
         return Ok(None);
     }
+    let mut until = end + duration + longest_timeout(spec);
+    while until < end + CONNECT_FAILS && sim.model.requests.iter().any(|(_, r)| r.lost && r.fresh && !r.ended) {
+        until += SimDuration::from_secs(1);
+        if !drive(&mut sim, until, |cluster| !cluster.requests.is_empty(), keep_going)? {
+            return Ok(None);
+        }
+    }
     let events = sim.events();
     let probe = sim.model.probe.take();
     let Recorded { series, incidents, marks, programming, convergence } = sim.model.finish();
@@ -156,7 +163,7 @@ pub fn explain(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64
     let open = |cluster: &Cluster| cluster.probe.as_ref().is_some_and(|p| !p.done);
     drive(&mut sim, end, open, &|| true)?;
     if sim.model.probe.as_ref().is_some_and(|p| p.key.is_some()) {
-        drive(&mut sim, end + spec.run.duration + longest_timeout(spec), open, &|| true)?;
+        drive(&mut sim, end + (spec.run.duration + longest_timeout(spec)).max(CONNECT_FAILS), open, &|| true)?;
     }
     Ok(Followed::of(sim.model.probe.take()))
 }
@@ -171,6 +178,9 @@ fn followed(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -
     Ok(cluster)
 }
 
+/// Linux `tcp_syn_retries` 6: 1 + 2 + ... + 64 s, after which a connect fails; and a second for the rest.
+const CONNECT_FAILS: SimDuration = SimDuration::from_secs(128);
+
 fn longest_timeout(spec: &ClusterSpec) -> SimDuration {
     spec.traffic.values().filter_map(|t| t.timeout).max().unwrap_or(SimDuration::ZERO)
 }
@@ -184,7 +194,7 @@ impl Cluster {
     /// Whatever happens by itself begins.
     fn open(&mut self, ctx: &mut Ctx<'_>) {
         self.open_sources(ctx);
-        self.open_churn(ctx);
+        self.open_events(ctx);
         self.open_health_checks(ctx);
     }
 

@@ -15,6 +15,7 @@
 pub mod conditions;
 pub mod health_check;
 pub mod hints;
+pub mod probes;
 pub mod proxy_sync;
 pub mod slices;
 pub mod topology;

@@ -8,4 +8,5 @@
 
 pub mod autoscaler;
 pub mod deployment;
+pub mod disruption;
 pub mod scaling_rules;

@@ -62,6 +62,15 @@ impl LoadBalancerSpec {
     }
 
     fn check_combination(&self, p: &Parameters) -> Result<(), SpecError> {
+        if let Some(proxies) = p.proxies {
+            if p.direct_return || p.arrival == Arrival::Vip {
+                let problem = "a proxy's own connections cannot bypass it, nor keep its address as their destination";
+                return Err(self.error("proxies", problem, "leave it out, or set directReturn to false and arrival to nodePort"));
+            }
+            if proxies.connect_timeout.min(proxies.response_timeout) == SimDuration::ZERO {
+                return Err(self.error("proxies", "a time-out of 0s: every request would fail", "give time-outs such as 10s and 60s"));
+            }
+        }
         if !p.connection_tracking && !p.algorithm.is_stateless() {
             let problem = "no memory of connections, but an algorithm whose choice cannot be repeated for later packets";
             return Err(self.error("connectionTracking", problem, "set it to true, or choose by flowHash, maglev or ecmp"));

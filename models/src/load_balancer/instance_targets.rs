@@ -28,6 +28,7 @@ pub(super) fn parameters() -> Parameters {
         local_health_check: Some(check),
         subset: None,
         local_subset: None,
+        proxies: None,
         draining: None,
     }
 }

@@ -23,7 +23,7 @@ mod tests;
 pub use balancer::{Checked, Deregistration, Facts, LoadBalancer, NodeFact, Target};
 pub use flow::FlowKey;
 pub use health::Probe;
-pub use parameters::{Algorithm, Arrival, ClientAddress, HealthCheck, LocalTargets, Parameters, Targets};
+pub use parameters::{Algorithm, Arrival, ClientAddress, HealthCheck, LocalTargets, Parameters, Proxies, Targets};
 
 use parameters::Settings;
 use serde::de::{Error, MapAccess, Visitor};

@@ -28,6 +28,10 @@ macro_rules! parameters {
             /// they are kept until they end.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub draining: Option<SimDuration>,
+            /// Whether it proxies HTTP: it balances requests over connections of its own, and answers 502, 503 and 504; none if
+            /// it hands connections on.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub proxies: Option<Proxies>,
         }
 
         /// What an experiment file sets.
@@ -40,6 +44,7 @@ macro_rules! parameters {
             subset: Option<u32>,
             local_subset: Option<u32>,
             draining: Option<SimDuration>,
+            proxies: Option<Proxies>,
         }
 
         impl Settings {
@@ -51,6 +56,7 @@ macro_rules! parameters {
                 to.local_subset = self.local_subset.or(self.subset).or(to.local_subset);
                 to.subset = self.subset.or(to.subset);
                 to.draining = self.draining.or(to.draining);
+                to.proxies = self.proxies.or(to.proxies);
             }
         }
     };
@@ -132,6 +138,22 @@ pub enum ClientAddress {
     Kept,
     /// That of the load balancer's node.
     Lost,
+}
+
+/// How a balancer proxies HTTP. The defaults are those of an AWS Application Load Balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Proxies {
+    /// How long it tries to connect to a target before it answers 504 (*Troubleshoot your Application Load Balancers*: 10 s).
+    pub connect_timeout: SimDuration,
+    /// How long it waits for a target's answer before it answers 504 (`idle_timeout.timeout_seconds`: 60 s).
+    pub response_timeout: SimDuration,
+}
+
+impl Default for Proxies {
+    fn default() -> Self {
+        Self { connect_timeout: SimDuration::from_secs(10), response_timeout: SimDuration::from_secs(60) }
+    }
 }
 
 /// How a target is chosen for a new connection.

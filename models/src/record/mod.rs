@@ -2,7 +2,7 @@
 
 mod run_result;
 
-pub use run_result::{EventMark, Incident, LinkResult, PodResult, RunResult, SeriesResult, Window};
+pub use run_result::{EventMark, Incident, LinkResult, Place, PodResult, RunResult, SeriesResult, Window};
 
 use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
@@ -84,6 +84,14 @@ impl Recorder {
         s.result.arrivals += u64::from(start >= self.measure_from);
     }
 
+    /// There are more places for Pods now: so many in all.
+    pub fn grow(&mut self, replicas: usize) {
+        for s in self.series.iter_mut() {
+            s.result.requests_by_replica.resize(replicas, 0);
+            s.result.connections_by_replica.resize(replicas, 0);
+        }
+    }
+
     /// A Pod takes a request in, over a new connection or an old one.
     #[inline]
     pub fn admitted(&mut self, request: &Request, replica: ReplicaId) {
@@ -124,6 +132,24 @@ impl Recorder {
                 s.result.cross_zone += u64::from(way.cross_zone);
             }
         }
+    }
+
+    /// A request ends without a response: where it was lost.
+    #[inline]
+    pub fn lost(&mut self, request: &Request, outcome: Outcome, place: Place) {
+        if request.start >= self.measure_from {
+            *self.series[request.source].result.lost.entry((outcome, place)).or_default() += 1;
+        }
+    }
+
+    /// A client tries a request again.
+    pub fn retried(&mut self, request: &Request) {
+        self.series[request.source].result.retries += u64::from(request.start >= self.measure_from);
+    }
+
+    /// A client would have tried a request again, had its budget allowed it.
+    pub fn retry_refused(&mut self, request: &Request) {
+        self.series[request.source].result.retries_refused += u64::from(request.start >= self.measure_from);
     }
 
     /// Something happened to a Pod.

@@ -1,7 +1,8 @@
 //! [`RunResult`]: what one run found, before any statistics over runs.
 
 use crate::cluster::Outcome;
-use crate::ids::{LinkId, NodeId};
+use crate::ids::{LinkId, NodeId, ReplicaId};
+use std::collections::BTreeMap;
 use svcsim_engine::stats::{Histogram, Tally};
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -28,6 +29,23 @@ pub struct RunResult {
     pub events: u64,
 }
 
+/// Where a request was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// At the client, which did not know the sender of the answer.
+    Client,
+    /// In the cluster's DNS.
+    Dns,
+    /// In the load balancer.
+    LoadBalancer,
+    /// At this Node, by its rules or its tables.
+    Node(NodeId),
+    /// At the Pod that filled this place, or at the address that it had.
+    Replica(ReplicaId),
+    /// On the way.
+    Network,
+}
+
 /// What one source's requests met.
 #[derive(Clone, Debug)]
 pub struct SeriesResult {
@@ -41,6 +59,12 @@ pub struct SeriesResult {
     pub outcomes_ever: Vec<u64>,
     /// Ends of measured requests, by outcome.
     pub outcomes: Vec<u64>,
+    /// Measured requests that were lost, by cause and place: they add up to the measured errors.
+    pub lost: BTreeMap<(Outcome, Place), u64>,
+    /// Tries of measured requests after the first.
+    pub retries: u64,
+    /// Tries more that a budget did not allow.
+    pub retries_refused: u64,
     /// Requests that had not ended when the run was over.
     pub in_flight: u64,
     /// From intended start to response, of measured requests that completed; so are all below.
@@ -83,6 +107,9 @@ impl SeriesResult {
             arrivals: 0,
             outcomes_ever: vec![0; Outcome::ALL.len()],
             outcomes: vec![0; Outcome::ALL.len()],
+            lost: BTreeMap::new(),
+            retries: 0,
+            retries_refused: 0,
             in_flight: 0,
             latency: Histogram::new(digits),
             wait: Tally::default(),
@@ -106,6 +133,9 @@ impl SeriesResult {
         let add = |to: &mut Vec<u64>, from: &[u64]| to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
         self.arrivals_ever += other.arrivals_ever;
         self.arrivals += other.arrivals;
+        other.lost.iter().for_each(|(key, n)| *self.lost.entry(*key).or_default() += n);
+        self.retries += other.retries;
+        self.retries_refused += other.retries_refused;
         self.in_flight += other.in_flight;
         self.extra_hop += other.extra_hop;
         self.cross_zone += other.cross_zone;

@@ -1,6 +1,9 @@
 //! Kubernetes objects as plain facts: defaulted, numbers allocated, validated as the API server does.
 
 use super::PodBehaviour;
+use crate::control_plane::probes::Probes;
+use crate::controllers::deployment::{IntOrString, Strategy};
+use crate::controllers::disruption::Budget;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,8 +44,12 @@ pub struct WorkloadSpec {
     pub labels: BTreeMap<String, String>,
     /// How many Pods it keeps; a DaemonSet's is the number of matching Nodes.
     pub replicas: u32,
-    /// One Pod on each matching Node instead of `replicas`.
-    pub daemon: bool,
+    /// What keeps its Pods.
+    pub controller: Controller,
+    /// How a new version replaces the old one.
+    pub rollout: RolloutSpec,
+    /// Its PodDisruptionBudget.
+    pub budget: Option<Budget>,
     /// Labels that a Node must carry (`spec.nodeSelector`).
     pub node_selector: BTreeMap<String, String>,
     /// Nodes that its first Pods are known to run on (from a dump), by replica; empty where unknown.
@@ -53,8 +60,53 @@ pub struct WorkloadSpec {
     pub termination_grace: SimDuration,
     /// `lifecycle.preStop.sleep`; zero if none.
     pub pre_stop: SimDuration,
+    /// Its containers' probes.
+    pub probes: Probes,
+    /// Whether `readinessGates` make its Pods wait until they are healthy targets of their load balancers.
+    pub readiness_gate: bool,
     /// What its Pods do.
     pub pod: PodBehaviour,
+}
+
+impl WorkloadSpec {
+    /// Whether it has one Pod on each matching Node instead of `replicas`.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.controller == Controller::DaemonSet
+    }
+}
+
+/// What keeps a workload's Pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Controller {
+    /// A Deployment with its ReplicaSets; also stands for a ReplicaSet or Pods of their own.
+    #[default]
+    Deployment,
+    /// A StatefulSet: one Pod after the other, each with a place of its own.
+    StatefulSet,
+    /// A DaemonSet: a Pod on each matching Node.
+    DaemonSet,
+}
+
+/// How a new version of a workload replaces the old one (`spec.strategy`, `spec.updateStrategy`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolloutSpec {
+    /// `type`.
+    pub strategy: Strategy,
+    /// `rollingUpdate.maxSurge`.
+    pub max_surge: IntOrString,
+    /// `rollingUpdate.maxUnavailable`.
+    pub max_unavailable: IntOrString,
+    /// `minReadySeconds`: how long a Pod must be ready to count as available.
+    pub min_ready: SimDuration,
+}
+
+impl Default for RolloutSpec {
+    /// `pkg/apis/apps/v1/defaults.go`: a rolling update, 25 % either way.
+    fn default() -> Self {
+        let quarter = IntOrString::Text("25%".to_owned());
+        Self { strategy: Strategy::RollingUpdate, max_surge: quarter.clone(), max_unavailable: quarter, min_ready: SimDuration::ZERO }
+    }
 }
 
 /// One of `containers[].ports[]`.

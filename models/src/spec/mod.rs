@@ -3,16 +3,23 @@
 //! Types that stand in an experiment file as they are carry serde derives: camelCase keys, unknown keys
 //! refused, units in every quantity. Kubernetes objects are read elsewhere and arrive here as plain facts.
 
+mod events;
 mod kubernetes;
 mod pod;
 mod traffic;
 
-pub use kubernetes::{
-    ContainerPortSpec, IpMode, NodeSpec, Protocol, ServicePortSpec, ServiceSpec, ServiceType, TargetPort, TrafficDistribution,
-    TrafficPolicy, WorkloadSpec,
+pub use crate::control_plane::probes::{ProbeSpec, Probes};
+pub use crate::controllers::deployment::IntOrString;
+pub use crate::controllers::disruption::Budget;
+pub use events::{
+    Action, EventSpec, Everything, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget, ZoneTarget, any_pod_of,
 };
-pub use pod::{Discipline, PodBehaviour};
-pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TrafficSpec, Via};
+pub use kubernetes::{
+    ContainerPortSpec, Controller, IpMode, NodeSpec, Protocol, RolloutSpec, ServicePortSpec, ServiceSpec, ServiceType, TargetPort,
+    TrafficDistribution, TrafficPolicy, WorkloadSpec,
+};
+pub use pod::{AtSigterm, Discipline, PodBehaviour, WarmUp};
+pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TcpSpec, TrafficSpec, Via};
 
 use crate::network::NetworkSpec;
 use crate::units::Bytes;
@@ -45,8 +52,10 @@ pub struct ClusterSpec {
     pub propagation: PropagationSpec,
     /// Who calls which Service, by name.
     pub traffic: BTreeMap<String, TrafficSpec>,
-    /// What goes wrong at random, by workload name.
-    pub churn: BTreeMap<String, ChurnSpec>,
+    /// When the control plane takes a Node for lost.
+    pub node_lifecycle: NodeLifecycleSpec,
+    /// What happens to the cluster, by name.
+    pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts and what of it is measured.
     pub run: RunSpec,
 }
@@ -67,25 +76,26 @@ impl Default for PropagationSpec {
     }
 }
 
-/// What happens to the Pods of a workload at random.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ChurnSpec {
-    /// Time from one crash among its Pods to the next. A crashed Pod is gone at once, its requests are reset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub crash_every: Option<DistSpec<SimDuration>>,
-    /// Time from one graceful termination (eviction, node drain, rollout step) among its Pods to the next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminate_every: Option<DistSpec<SimDuration>>,
-    /// From a crash until the control plane notices it.
-    #[serde(default = "defaults::detection")]
-    pub crash_detection: DistSpec<SimDuration>,
+/// When the control plane takes a Node for lost, and what it does with its Pods.
+///
+/// Source: `pkg/controller/nodelifecycle`, kube-controller-manager's and kubelet's defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NodeLifecycleSpec {
+    /// How often a kubelet renews its Node's lease.
+    pub lease_renewal: SimDuration,
+    /// How often the controller looks (`--node-monitor-period`).
+    pub monitor_period: SimDuration,
+    /// A Node whose lease is older is unreachable, and its Pods not ready (`--node-monitor-grace-period`; 40 s before 1.32).
+    pub grace_period: SimDuration,
+    /// Pods of an unreachable Node are deleted after this (`tolerationSeconds` that admission gives every Pod).
+    pub toleration: SimDuration,
 }
 
-impl Default for ChurnSpec {
-    /// Nothing happens.
+impl Default for NodeLifecycleSpec {
     fn default() -> Self {
-        Self { crash_every: None, terminate_every: None, crash_detection: defaults::detection() }
+        let secs = SimDuration::from_secs;
+        Self { lease_renewal: secs(10), monitor_period: secs(5), grace_period: secs(50), toleration: secs(300) }
     }
 }
 
@@ -110,14 +120,17 @@ mod defaults {
     pub(super) fn startup() -> DistSpec<SimDuration> {
         DistSpec::Constant(SimDuration::from_secs(5))
     }
+    pub(super) fn image_pull() -> DistSpec<SimDuration> {
+        DistSpec::Constant(SimDuration::ZERO)
+    }
+    pub(super) fn is_nothing(pull: &DistSpec<SimDuration>) -> bool {
+        *pull == image_pull()
+    }
     pub(super) fn publish() -> DistSpec<SimDuration> {
         DistSpec::Constant(SimDuration::from_millis(50))
     }
     pub(super) fn to_node() -> DistSpec<SimDuration> {
         DistSpec::Uniform { min: SimDuration::from_millis(5), max: SimDuration::from_millis(50) }
-    }
-    pub(super) fn detection() -> DistSpec<SimDuration> {
-        DistSpec::Uniform { min: SimDuration::ZERO, max: SimDuration::from_secs(1) }
     }
     pub(super) fn request_size() -> DistSpec<Bytes> {
         DistSpec::Constant(Bytes(1_000))

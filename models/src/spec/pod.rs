@@ -16,12 +16,82 @@ pub struct PodBehaviour {
     /// Requests that may wait in the Pod's line; one more is refused with 503. Absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_limit: Option<u32>,
-    /// From the Pod's creation until it is Ready: pull, start, probes.
+    /// How long the image of a workload's first Pod on a Node is pulled; later ones there find it. A Node pulls one image after
+    /// the other (`serializeImagePulls`).
+    #[serde(default = "defaults::image_pull", skip_serializing_if = "defaults::is_nothing")]
+    pub image_pull: DistSpec<SimDuration>,
+    /// From the start of a Pod's container until it listens. When the Pod is Ready depends on its probes.
     #[serde(default = "defaults::startup")]
     pub startup: DistSpec<SimDuration>,
+    /// A Pod that has just begun to listen is slower: cold caches, code not compiled yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
+    /// What the application does at SIGTERM.
+    #[serde(default, skip_serializing_if = "AtSigterm::is_default")]
+    pub at_sigterm: AtSigterm,
     /// How FIFO line or sharing: the queueing discipline.
     #[serde(default)]
     pub discipline: Discipline,
+}
+
+impl PodBehaviour {
+    /// `concurrency` servers with one line without limit, and defaults.
+    #[must_use]
+    pub fn new(service_time: DistSpec<SimDuration>, concurrency: u32) -> Self {
+        Self {
+            service_time,
+            concurrency,
+            queue_limit: None,
+            image_pull: defaults::image_pull(),
+            startup: defaults::startup(),
+            warm_up: None,
+            at_sigterm: AtSigterm::default(),
+            discipline: Discipline::default(),
+        }
+    }
+}
+
+/// How slow a cold Pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WarmUp {
+    /// Requests whose service starts at first take so many times their demand; this falls linearly to 1.
+    pub factor: f64,
+    /// How long that takes.
+    #[serde(rename = "for")]
+    pub lasts: SimDuration,
+}
+
+impl WarmUp {
+    /// How many times its demand a request takes whose service starts so long after the Pod began to listen.
+    #[must_use]
+    pub fn factor_after(&self, age: SimDuration) -> f64 {
+        if age >= self.lasts {
+            return 1.0;
+        }
+        self.factor - (self.factor - 1.0) * age.as_nanos() as f64 / self.lasts.as_nanos() as f64
+    }
+}
+
+/// What an application does at SIGTERM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AtSigterm {
+    /// It closes its listener and its idle connections, finishes the requests that it has, and exits.
+    #[default]
+    StopAccepting,
+    /// It closes its listener, but serves the next request of each connection that it has, and closes the connection with the
+    /// answer (`Connection: close`, GOAWAY); it exits when its grace period ends.
+    DrainConnections,
+    /// It serves on until it is killed.
+    Ignore,
+}
+
+impl AtSigterm {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How a Pod's servers meet its requests.

@@ -45,6 +45,40 @@ pub struct TrafficSpec {
     /// A client gives up this long after the intended start; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SimDuration>,
+    /// What the client's kernel does about packets that are lost.
+    #[serde(default, skip_serializing_if = "TcpSpec::is_default")]
+    pub tcp: TcpSpec,
+    /// Whether failed requests are tried again; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<crate::retry::RetrySpec>,
+}
+
+/// TCP of the clients' kernel. UDP sends nothing again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TcpSpec {
+    /// Whether lost packets are sent again.
+    pub retransmit: bool,
+    /// How often a SYN is sent again (Linux `tcp_syn_retries`: 6, which gives up after 127 s).
+    pub syn_retries: u8,
+    /// How long the client waits for a connection; absent: as long as its kernel, or its `timeout` if that is shorter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<SimDuration>,
+}
+
+impl TcpSpec {
+    /// Linux `MAX_TCP_SYNCNT`.
+    pub const MOST_SYN_RETRIES: u8 = 127;
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for TcpSpec {
+    fn default() -> Self {
+        Self { retransmit: true, syn_retries: 6, connect_timeout: None }
+    }
 }
 
 /// Where clients are.

@@ -162,7 +162,7 @@ impl<'a> Placing<'a> {
     pub(super) fn place(&self, import: &mut Import<'a>, of: usize, found: &mut Found<'a>) {
         let Some(pods) = self.of_objects.get(&of) else { return };
         let placed = nodes_of(import, pods.iter().copied());
-        if found.facts.spec.daemon {
+        if found.facts.spec.is_daemon() {
             return;
         }
         let replicas = found.facts.spec.replicas as usize;

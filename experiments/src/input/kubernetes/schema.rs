@@ -118,48 +118,50 @@ static POD_SPEC: Struct = Struct {
     known: "volumes initContainers ephemeralContainers restartPolicy activeDeadlineSeconds dnsPolicy serviceAccountName \
             serviceAccount automountServiceAccountToken hostNetwork hostPID hostIPC shareProcessNamespace securityContext \
             imagePullSecrets hostname subdomain affinity schedulerName tolerations hostAliases priorityClassName priority \
-            dnsConfig readinessGates runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints \
+            dnsConfig runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints \
             setHostnameAsFQDN os hostUsers schedulingGates resourceClaims resources hostnameOverride workloadRef",
-    inner: &[("containers", &CONTAINER)],
+    inner: &[("containers", &CONTAINER), ("readinessGates", &READINESS_GATE)],
 };
+static READINESS_GATE: Struct = Struct { modelled: names_of::<types::ReadinessGate>, known: "", inner: &[] };
 static CONTAINER: Struct = Struct {
     modelled: names_of::<types::Container>,
     known: "image command args workingDir envFrom resources resizePolicy restartPolicy restartPolicyRules volumeMounts \
-            volumeDevices livenessProbe startupProbe terminationMessagePath terminationMessagePolicy imagePullPolicy \
+            volumeDevices terminationMessagePath terminationMessagePolicy imagePullPolicy \
             securityContext stdin stdinOnce tty",
-    inner: &[("ports", &CONTAINER_PORT), ("lifecycle", &LIFECYCLE), ("readinessProbe", &PROBE), ("env", &ENV_VAR)],
+    inner: &[
+        ("ports", &CONTAINER_PORT),
+        ("lifecycle", &LIFECYCLE),
+        ("readinessProbe", &PROBE),
+        ("livenessProbe", &PROBE),
+        ("startupProbe", &PROBE),
+        ("env", &ENV_VAR),
+    ],
 };
 static CONTAINER_PORT: Struct = Struct { modelled: names_of::<types::ContainerPort>, known: "hostPort hostIP", inner: &[] };
 static LIFECYCLE: Struct =
     Struct { modelled: names_of::<types::Lifecycle>, known: "postStart stopSignal", inner: &[("preStop", &HANDLER)] };
 static HANDLER: Struct = Struct { modelled: names_of::<types::Handler>, known: "exec httpGet tcpSocket", inner: &[("sleep", &SLEEP)] };
 static SLEEP: Struct = Struct { modelled: names_of::<types::Sleep>, known: "", inner: &[] };
-static PROBE: Struct = Struct {
-    modelled: names_of::<types::Probe>,
-    known: "exec httpGet tcpSocket grpc timeoutSeconds failureThreshold terminationGracePeriodSeconds",
-    inner: &[],
-};
+static PROBE: Struct =
+    Struct { modelled: names_of::<types::Probe>, known: "exec httpGet tcpSocket grpc terminationGracePeriodSeconds", inner: &[] };
 static ENV_VAR: Struct = Struct { modelled: names_of::<types::EnvVar>, known: "valueFrom", inner: &[] };
 static SELECTOR: Struct = Struct { modelled: names_of::<types::LabelSelector>, known: "matchExpressions", inner: &[] };
 static DEPLOYMENT: Struct =
     Struct { modelled: names_of::<types::Deployment>, known: "status", inner: &[("metadata", &METADATA), ("spec", &DEPLOYMENT_SPEC)] };
 static DEPLOYMENT_SPEC: Struct = Struct {
     modelled: names_of::<types::ReplicatedSpec>,
-    known: "strategy minReadySeconds revisionHistoryLimit paused progressDeadlineSeconds",
-    inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
+    known: "revisionHistoryLimit paused progressDeadlineSeconds",
+    inner: &[("selector", &SELECTOR), ("strategy", &STRATEGY), ("template", &POD_TEMPLATE)],
 };
 static REPLICA_SET: Struct =
     Struct { modelled: names_of::<types::ReplicaSet>, known: "status", inner: &[("metadata", &METADATA), ("spec", &REPLICA_SET_SPEC)] };
-static REPLICA_SET_SPEC: Struct = Struct {
-    modelled: names_of::<types::ReplicatedSpec>,
-    known: "minReadySeconds",
-    inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
-};
+static REPLICA_SET_SPEC: Struct =
+    Struct { modelled: names_of::<types::ReplicatedSpec>, known: "", inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)] };
 static STATEFUL_SET: Struct =
     Struct { modelled: names_of::<types::StatefulSet>, known: "status", inner: &[("metadata", &METADATA), ("spec", &STATEFUL_SET_SPEC)] };
 static STATEFUL_SET_SPEC: Struct = Struct {
     modelled: names_of::<types::ReplicatedSpec>,
-    known: "volumeClaimTemplates serviceName podManagementPolicy updateStrategy revisionHistoryLimit minReadySeconds \
+    known: "volumeClaimTemplates serviceName podManagementPolicy updateStrategy revisionHistoryLimit \
             persistentVolumeClaimRetentionPolicy ordinals",
     inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
 };
@@ -167,9 +169,11 @@ static DAEMON_SET: Struct =
     Struct { modelled: names_of::<types::DaemonSet>, known: "status", inner: &[("metadata", &METADATA), ("spec", &DAEMON_SET_SPEC)] };
 static DAEMON_SET_SPEC: Struct = Struct {
     modelled: names_of::<types::DaemonSetSpec>,
-    known: "updateStrategy minReadySeconds revisionHistoryLimit templateGeneration",
-    inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
+    known: "revisionHistoryLimit templateGeneration",
+    inner: &[("selector", &SELECTOR), ("updateStrategy", &STRATEGY), ("template", &POD_TEMPLATE)],
 };
+static STRATEGY: Struct = Struct { modelled: names_of::<types::Strategy>, known: "", inner: &[("rollingUpdate", &ROLLING_UPDATE)] };
+static ROLLING_UPDATE: Struct = Struct { modelled: names_of::<types::RollingUpdate>, known: "partition", inner: &[] };
 static SERVICE: Struct = Struct {
     modelled: names_of::<types::Service>,
     known: "",

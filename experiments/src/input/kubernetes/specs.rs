@@ -11,7 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
-use svcsim_models::spec::{ContainerPortSpec, Discipline, NodeSpec, PodBehaviour, ServiceSpec, WorkloadSpec};
+use svcsim_models::controllers::deployment::{Round, Strategy};
+use svcsim_models::spec::{
+    ContainerPortSpec, Controller, IntOrString, NodeSpec, PodBehaviour, ProbeSpec, Probes, RolloutSpec, ServiceSpec, WorkloadSpec,
+};
 
 /// What Kubernetes objects say of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,15 +51,6 @@ impl WorkloadFacts {
         WorkloadSpec { pod, ..self.spec }
     }
 }
-
-/// Stands where only an experiment can say what Pods do.
-const UNSAID: PodBehaviour = PodBehaviour {
-    service_time: DistSpec::Constant(SimDuration::ZERO),
-    concurrency: 1,
-    queue_limit: None,
-    startup: DistSpec::Constant(SimDuration::ZERO),
-    discipline: Discipline::Fifo,
-};
 
 /// How long a Pod takes to be Ready at least, going by its readiness probes. Pulling and starting come on top.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -219,10 +213,28 @@ impl<'a> Import<'a> {
             let Some(replicas) = self.replicas(object, replicas) else { continue };
             let mut found = self.workload(object, at, &template.labels, spec);
             found.facts.spec.replicas = replicas;
+            found.facts.spec.rollout = match &object.body {
+                Body::Deployment(o) => self.rollout(object, o.spec.strategy.as_ref(), o.spec.min_ready_seconds),
+                Body::DaemonSet(o) => {
+                    // A DaemonSet does without one Pod at a time where it says nothing (`SetDefaults_DaemonSet`).
+                    let rollout = self.rollout(object, o.spec.update_strategy.as_ref(), o.spec.min_ready_seconds);
+                    let said = o
+                        .spec
+                        .update_strategy
+                        .as_ref()
+                        .and_then(|s| s.rolling_update.as_ref())
+                        .is_some_and(|r| r.max_unavailable.is_some());
+                    if said { rollout } else { RolloutSpec { max_unavailable: IntOrString::Int(1), ..rollout } }
+                }
+                _ => RolloutSpec::default(),
+            };
+            if matches!(object.body, Body::StatefulSet(_)) {
+                found.facts.spec.controller = Controller::StatefulSet;
+            }
             if matches!(object.body, Body::DaemonSet(_)) {
                 let fits = |n: &&NodeSpec| found.facts.spec.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
                 found.facts.spec.replicas = self.nodes.iter().filter(fits).count() as u32;
-                found.facts.spec.daemon = true;
+                found.facts.spec.controller = Controller::DaemonSet;
             } else if let Some(node) = spec.node_name.as_ref().filter(|n| self.nodes.iter().any(|node| node.name == **n)) {
                 found.facts.spec.placed_on = vec![node.clone(); replicas.min(100_000) as usize];
             }
@@ -254,13 +266,18 @@ impl<'a> Import<'a> {
             field: object.field(),
             labels: labels.clone(),
             replicas: 1,
-            daemon: false,
+            controller: Controller::Deployment,
+            rollout: RolloutSpec::default(),
+            budget: None,
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
             ports: Vec::new(),
             termination_grace: seconds(grace),
             pre_stop: SimDuration::ZERO,
-            pod: UNSAID,
+            probes: Probes::default(),
+            readiness_gate: !spec.readiness_gates.is_empty(),
+            // The experiment says it.
+            pod: PodBehaviour::new(DistSpec::Constant(SimDuration::ZERO), 1),
         };
         let (mut startup, mut env) = (StartupHint::default(), Vec::new());
         for (c, container) in spec.containers.iter().enumerate() {
@@ -269,6 +286,17 @@ impl<'a> Import<'a> {
             env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
             if let Some(probe) = &container.readiness_probe {
                 startup = longer(startup, probe);
+            }
+            for (name, probe, all) in [
+                ("startupProbe", &container.startup_probe, &mut workload.probes.startup),
+                ("readinessProbe", &container.readiness_probe, &mut workload.probes.readiness),
+                ("livenessProbe", &container.liveness_probe, &mut workload.probes.liveness),
+            ] {
+                if let Some(probe) = probe {
+                    let probe = self.probe(object, &format!("{at}.{name}"), probe);
+                    // Of several containers the one that takes longest decides.
+                    *all = Some(all.map_or(probe, |other| if probe.initial_delay > other.initial_delay { probe } else { other }));
+                }
             }
             let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) else { continue };
             let Some(sleep) = &hook.sleep else {
@@ -285,6 +313,64 @@ impl<'a> Import<'a> {
             workload.pre_stop = workload.pre_stop.max(seconds(sleep.seconds));
         }
         Found { facts: WorkloadFacts { spec: workload, startup, env }, object }
+    }
+
+    /// A probe, at the path `at`, with its defaults and by the API server's rules (`validateProbe`).
+    fn probe(&mut self, object: &Object, at: &str, probe: &super::types::Probe) -> ProbeSpec {
+        let mut number = |name: &str, value: Option<i64>, default: i64, least: i64| {
+            let value = value.unwrap_or(default);
+            if !(least..=i64::from(i32::MAX)).contains(&value) {
+                let problem = format!("{value}; expected {least} or more");
+                self.errors.push(object.error(&format!("{at}.{name}"), problem, format!("leave it out for {default}")));
+            }
+            value.clamp(least, i64::from(i32::MAX))
+        };
+        // 0 stands for the default (`SetDefaults_Probe`).
+        let set = |value: Option<i64>| value.filter(|v| *v != 0);
+        ProbeSpec {
+            initial_delay: seconds(number("initialDelaySeconds", probe.initial_delay_seconds, 0, 0)),
+            period: seconds(number("periodSeconds", set(probe.period_seconds), 10, 1)),
+            timeout: seconds(number("timeoutSeconds", set(probe.timeout_seconds), 1, 1)),
+            success_threshold: number("successThreshold", set(probe.success_threshold), 1, 1) as u32,
+            failure_threshold: number("failureThreshold", set(probe.failure_threshold), 3, 1) as u32,
+        }
+    }
+
+    /// How new Pods replace old ones, by the API server's rules (`ValidateDeploymentStrategy`).
+    fn rollout(&mut self, object: &Object, strategy: Option<&super::types::Strategy>, min_ready: Option<i64>) -> RolloutSpec {
+        let mut rollout = RolloutSpec { min_ready: seconds(min_ready.unwrap_or(0)), ..RolloutSpec::default() };
+        let Some(strategy) = strategy else { return rollout };
+        match strategy.r#type.as_deref() {
+            None | Some("RollingUpdate") => {}
+            Some("Recreate") => rollout.strategy = Strategy::Recreate,
+            Some(other) => {
+                let problem = format!("`{other}` is not modelled; expected RollingUpdate or Recreate");
+                self.warnings.push(object.warning("spec.strategy.type", problem, "RollingUpdate is taken"));
+            }
+        }
+        let Some(rolling) = &strategy.rolling_update else { return rollout };
+        for (name, given, field) in [
+            ("maxSurge", &rolling.max_surge, &mut rollout.max_surge),
+            ("maxUnavailable", &rolling.max_unavailable, &mut rollout.max_unavailable),
+        ] {
+            let Some(given) = given else { continue };
+            if given.resolve(100, Round::Up).is_ok_and(|n| n >= 0) {
+                *field = given.clone();
+            } else {
+                let fix = "give a whole number of Pods, or a percentage such as 25%";
+                self.errors.push(object.error(
+                    &format!("spec.strategy.rollingUpdate.{name}"),
+                    "it is neither 0 or more nor a percentage",
+                    fix,
+                ));
+            }
+        }
+        let none = |amount: &IntOrString| amount.resolve(100, Round::Up) == Ok(0);
+        if rollout.strategy == Strategy::RollingUpdate && none(&rollout.max_surge) && none(&rollout.max_unavailable) {
+            let problem = "may not be 0 when `maxSurge` is 0: no Pod could ever be replaced";
+            self.errors.push(object.error("spec.strategy.rollingUpdate.maxUnavailable", problem, "allow one Pod more, or one less"));
+        }
+        rollout
     }
 
     /// A container's ports, at the path `at`.

@@ -54,7 +54,7 @@ fn online_boutique() {
     assert_eq!(lb, ["frontend-external"]);
     assert_eq!(specs.warnings, []);
     let frontend = specs.workloads.iter().find(|w| w.spec.name == "frontend").expect("frontend");
-    assert_eq!((frontend.spec.field.as_str(), frontend.spec.replicas, frontend.spec.daemon), ("deployments.frontend", 1, false));
+    assert_eq!((frontend.spec.field.as_str(), frontend.spec.replicas, frontend.spec.is_daemon()), ("deployments.frontend", 1, false));
     assert_eq!(frontend.startup.initial_delay, SimDuration::from_secs(10));
     assert_eq!(frontend.startup.period, SimDuration::from_secs(10));
     assert!(frontend.env.contains(&("CART_SERVICE_ADDR".to_owned(), "cartservice:7070".to_owned())));
@@ -678,7 +678,7 @@ fn pods_say_where_replicas_run() {
 fn daemon_sets_count_matching_nodes() {
     let set = deployment("a", "").replace("Deployment", "DaemonSet").replace("    spec:\n", "    spec:\n      nodeSelector: {disk: ssd}\n");
     let specs = specs(&(node("n1") + &node("n2") + &node("n3").replace("ssd", "hdd") + &set));
-    assert_eq!((specs.workloads[0].spec.replicas, specs.workloads[0].spec.daemon), (2, true));
+    assert_eq!((specs.workloads[0].spec.replicas, specs.workloads[0].spec.is_daemon()), (2, true));
     assert!(invalid_field(&set.replace("spec:\n  selector", "spec:\n  replicas: 2\n  selector")));
 }
 

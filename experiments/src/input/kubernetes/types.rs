@@ -27,6 +27,9 @@ macro_rules! subset {
     )*};
 }
 
+/// A number of Pods, or a percentage.
+pub type Amount = svcsim_models::spec::IntOrString;
+
 subset! {
     /// `metadata` of any object.
     Metadata {
@@ -178,9 +181,18 @@ subset! {
         /// Seconds from the request to stop until it is killed; absent: 30.
         #[serde(skip_serializing_if = "Option::is_none")]
         termination_grace_period_seconds: Option<i64>,
+        /// Conditions that its readiness waits for.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        readiness_gates: Vec<ReadinessGate>,
         /// Its containers.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         containers: Vec<Container>,
+    }
+
+    /// A condition that a Pod's readiness waits for.
+    ReadinessGate {
+        /// Its name.
+        condition_type: String,
     }
 
     /// One of a Pod's containers.
@@ -197,6 +209,12 @@ subset! {
         /// When it is ready for traffic.
         #[serde(skip_serializing_if = "Option::is_none")]
         readiness_probe: Option<Probe>,
+        /// When it is killed and started again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        liveness_probe: Option<Probe>,
+        /// When it has started, and the other probes begin.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        startup_probe: Option<Probe>,
         /// Environment: often names the Services that it calls.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         env: Vec<EnvVar>,
@@ -234,7 +252,7 @@ subset! {
         seconds: i64,
     }
 
-    /// When a container is ready.
+    /// How a container is asked how it is.
     Probe {
         /// Wait before the first probe; absent: 0.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,9 +260,15 @@ subset! {
         /// From one probe to the next; absent: 10.
         #[serde(skip_serializing_if = "Option::is_none")]
         period_seconds: Option<i64>,
-        /// Successes in a row until it is ready; absent: 1.
+        /// An attempt without an answer fails after this; absent: 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timeout_seconds: Option<i64>,
+        /// Successes in a row until it has succeeded; absent: 1.
         #[serde(skip_serializing_if = "Option::is_none")]
         success_threshold: Option<i64>,
+        /// Failures in a row until it has failed; absent: 3.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failure_threshold: Option<i64>,
     }
 
     /// An environment variable.
@@ -323,8 +347,34 @@ subset! {
         /// Which Pods are its own.
         #[serde(skip_serializing_if = "Option::is_none")]
         selector: Option<LabelSelector>,
+        /// How new Pods replace old ones, of a Deployment.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        strategy: Option<Strategy>,
+        /// How long a Pod must be ready to count as available; absent: 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_ready_seconds: Option<i64>,
         /// What a Pod consists of.
         template: PodTemplate,
+    }
+
+    /// How new Pods replace old ones.
+    Strategy {
+        /// RollingUpdate or Recreate; absent: RollingUpdate.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#type: Option<String>,
+        /// How far a rolling update may stray.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rolling_update: Option<RollingUpdate>,
+    }
+
+    /// How far a rolling update may stray from the number of Pods.
+    RollingUpdate {
+        /// Pods above it, or a percentage; absent: 25%.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_surge: Option<Amount>,
+        /// Available Pods below it, or a percentage; absent: 25%.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_unavailable: Option<Amount>,
     }
 
     /// `spec` of a DaemonSet.
@@ -332,6 +382,12 @@ subset! {
         /// Which Pods are its own.
         #[serde(skip_serializing_if = "Option::is_none")]
         selector: Option<LabelSelector>,
+        /// How new Pods replace old ones.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        update_strategy: Option<Strategy>,
+        /// How long a Pod must be ready to count as available; absent: 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_ready_seconds: Option<i64>,
         /// What a Pod consists of.
         template: PodTemplate,
     }

@@ -66,6 +66,7 @@ fn title(what: &What) -> String {
     match what {
         What::Sends { via, reused: false, .. } => format!("sends via {via}"),
         What::Sends { via, .. } => format!("sends via {via}, over an open connection"),
+        What::Retries { retry, .. } => format!("pauses before retry {retry}"),
         What::Resolves { name, .. } => format!("looks up {name}"),
         What::Crosses { path, back } => {
             let ends = [path.first(), path.last()].map(|v| v.map_or("", String::as_str));

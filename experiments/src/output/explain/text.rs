@@ -99,6 +99,9 @@ fn tell(page: &mut Page, step: &Step) {
             page.text(INDENT, &format!("Sends a request to Service {service}{over}. It dials the {}.", dialled(via)));
             page.row("packet", packet);
         }
+        What::Retries { retry, after } => {
+            page.text(INDENT, &format!("The try before ended as {after}. The client pauses, then tries again (retry {retry})."));
+        }
         What::Resolves { name, asked, answer, taken } => {
             let how = if *asked { "Asks DNS for" } else { "Still knows the answer of DNS for" };
             page.text(INDENT, &format!("{how} {name}."));

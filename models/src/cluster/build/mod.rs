@@ -3,8 +3,9 @@
 
 mod source;
 
+use super::control::Condition;
 use super::run::stream;
-use super::{Balancer, Churn, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
+use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::topology::{self, NodeCpu};
@@ -56,6 +57,13 @@ impl Cluster {
                 to_node: dist("propagation.toNode", &spec.propagation.to_node)?,
                 stream: stream(streams, Purpose::Propagation, ""),
             },
+            planned: IdVec::new(),
+            faults: 0,
+            node_at: Vec::new(),
+            node_lifecycle: spec.node_lifecycle.clone(),
+            most_places: MOST as usize,
+            control_plane_out: 0,
+            put_by: Vec::new(),
             conntrack_spec: spec.conntrack.clone(),
             recorder: Recorder::new(&[], 0, SimTime::ZERO),
             probe: None,
@@ -70,6 +78,9 @@ impl Cluster {
         }
         cluster.add_services(spec)?;
         cluster.inform_nodes();
+        for (name, event) in &spec.events {
+            cluster.add_event(name, event, spec, streams)?;
+        }
         for service in cluster.table.services.ids() {
             cluster.add_load_balancer(spec, service, streams)?;
         }
@@ -79,9 +90,6 @@ impl Cluster {
         if spec.traffic.is_empty() {
             let fix = "add a source under `traffic:` that says from where, to which Service and how often";
             return Err(SpecError::new("traffic", "no traffic: nothing would be simulated", fix));
-        }
-        if let Some(name) = spec.churn.keys().find(|name| cluster.workload(name).is_none()) {
-            return Err(cluster.no_workload(&format!("churn.{name}"), name));
         }
         let names: Vec<&str> = spec.traffic.keys().map(String::as_str).collect();
         cluster.recorder = Recorder::new(&names, cluster.replicas.len(), SimTime::ZERO + spec.run.warm_up);
@@ -105,9 +113,16 @@ impl Cluster {
             let proxy = Proxy::new(vantage, addresses, &spec.proxy, &spec.data_plane, stream(streams, Purpose::Proxy, &node.name));
             let cores = node.cpu_millis.map_or(DEFAULT_CORES, |m| m.div_ceil(1_000) as u32);
             let sync = SyncRunner::new(proxy.plane().sync().min_sync_period, None, SYNC_RETRY);
+            let vertex = self.network.node_vertex(id);
+            if self.node_at.len() <= vertex.index() {
+                self.node_at.resize(vertex.index() + 1, None);
+            }
+            self.node_at[vertex.index()] = Some(id);
+            let mut kubelet = stream(streams, Purpose::Kubelet, &node.name);
+            let lease_phase = SimDuration::from_nanos_f64(spec.node_lifecycle.lease_renewal.as_nanos() as f64 * kubelet.uniform());
             self.nodes.push(Node {
                 spec: node.clone(),
-                vertex: self.network.node_vertex(id),
+                vertex,
                 zone,
                 proxy,
                 conntrack: Conntrack::new(&spec.conntrack, cores),
@@ -115,6 +130,12 @@ impl Cluster {
                 news: Vec::new(),
                 writing: Vec::new(),
                 pods: 0,
+                condition: Condition::default(),
+                cordons: 0,
+                lease_phase,
+                kubelet,
+                images: BTreeSet::new(),
+                pulling_until: SimTime::ZERO,
             });
         }
         let cpu = |n: &Node| NodeCpu { zone: n.zone, cpu_millis: n.spec.cpu_millis, ready: true, control_plane: n.spec.control_plane };
@@ -136,30 +157,31 @@ impl Cluster {
             let problem = format!("a concurrency of {}; expected 1 to {MOST}", w.pod.concurrency);
             return Err(SpecError::new(field("concurrency"), problem, "give the number of requests a Pod serves at once"));
         }
-        let places = if w.daemon { eligible.len() as u32 } else { w.replicas };
+        if let Some(factor) = w.pod.warm_up.map(|w| w.factor).filter(|f| !(1.0..=1e6).contains(f)) {
+            let problem = format!("a factor of {factor}; expected 1 to 1000000");
+            return Err(SpecError::new(
+                field("warmUp.factor"),
+                problem,
+                "say how many times its demand a cold Pod's request takes, such as 3",
+            ));
+        }
+        let places = if w.is_daemon() { eligible.len() as u32 } else { w.replicas };
         if places > MOST {
             let problem = format!("{places} Pods; expected at most {MOST}");
             return Err(SpecError::new(format!("{}.spec.replicas", w.field), problem, "give fewer replicas"));
         }
-        let default_churn = crate::spec::ChurnSpec::default();
-        let churn = spec.churn.get(&w.name).unwrap_or(&default_churn);
-        let incidents = |name: &str, every: &Option<DistSpec<SimDuration>>, purpose| -> Result<Option<Churn>, SpecError> {
-            let Some(every) = every else { return Ok(None) };
-            let field = format!("churn.{}.{name}", w.name);
-            let every = dist(&field, every)?;
-            if every.mean() < 1e6 {
-                let problem = format!("incidents every {:.0} ns on average; expected 1ms or more", every.mean());
-                return Err(SpecError::new(field, problem, "give the time from one incident to the next, such as 30s"));
-            }
-            Ok(Some(Churn { every, stream: stream(streams, purpose, &w.name) }))
-        };
         let id = self.workloads.push(Workload {
             name: w.name.clone(),
             discipline: w.pod.discipline,
             concurrency: w.pod.concurrency,
             queue_limit: w.pod.queue_limit,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
+            image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,
+            warm_up: w.pod.warm_up,
+            at_sigterm: w.pod.at_sigterm,
+            probes: w.probes,
+            readiness_gate: w.readiness_gate,
             startup_stream: stream(streams, Purpose::Startup, &w.name),
             ports: w.ports.clone(),
             pre_stop: w.pre_stop,
@@ -168,12 +190,16 @@ impl Cluster {
             replicas: Vec::new(),
             pods: Vec::new(),
             services: Vec::new(),
-            crash: incidents("crashEvery", &churn.crash_every, Purpose::Crash)?,
-            terminate: incidents("terminateEvery", &churn.terminate_every, Purpose::Terminate)?,
-            detection: dist(&format!("churn.{}.crashDetection", w.name), &churn.crash_detection)?,
+            controller: w.controller,
+            desired: places,
+            rollout: w.rollout.clone(),
+            budget: w.budget.clone(),
+            versions: Workload::first_version(places),
+            failing: Vec::new(),
+            reconciling: false,
         });
         for place in 0..places as usize {
-            let node = match (w.daemon, w.placed_on.get(place)) {
+            let node = match (w.is_daemon(), w.placed_on.get(place)) {
                 (true, _) => self.workloads[id].eligible[place],
                 (false, Some(name)) => self.node_named(spec, w, name)?,
                 (false, None) => self.place(id),
@@ -259,12 +285,18 @@ impl Cluster {
         Ok(())
     }
 
-    fn called_service(&self, field: &str, name: &str) -> Result<ServiceId, SpecError> {
+    pub(super) fn called_service(&self, field: &str, name: &str) -> Result<ServiceId, SpecError> {
         let found = self.table.services.enumerate().find(|(_, s)| s.name == name).map(|(id, _)| id);
         found.ok_or_else(|| {
             let names = list(self.table.services.iter().map(|s| s.name.as_str()));
             SpecError::new(field, format!("there is no Service `{name}`"), format!("name one of {names}"))
         })
+    }
+
+    /// The workload called `name`, which `field` names.
+    pub(super) fn workload_id(&self, field: &str, name: &str) -> Result<WorkloadId, SpecError> {
+        let found = self.workloads.enumerate().find(|(_, w)| w.name == name).map(|(id, _)| id);
+        found.ok_or_else(|| self.no_workload(field, name))
     }
 
     fn workload(&self, name: &str) -> Option<&Workload> {
@@ -278,11 +310,11 @@ impl Cluster {
 }
 
 /// Builds a distribution, naming `field` if it makes no sense.
-fn dist<Q: Quantity>(field: &str, spec: &DistSpec<Q>) -> Result<Dist, SpecError> {
+pub(super) fn dist<Q: Quantity>(field: &str, spec: &DistSpec<Q>) -> Result<Dist, SpecError> {
     spec.build().map_err(|problem| SpecError::new(field, problem, format!("give {} or a distribution with sound parameters", Q::NAME)))
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<_> = names.collect();
     let more = names.len().saturating_sub(12);
     names.truncate(12);
@@ -324,9 +356,9 @@ fn check_unique<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Res
 fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, SpecError> {
     // A DaemonSet's Pods tolerate a cordon (DaemonSet controller: node.kubernetes.io/unschedulable).
     let fits =
-        |n: &crate::spec::NodeSpec| (!n.unschedulable || w.daemon) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+        |n: &crate::spec::NodeSpec| (!n.unschedulable || w.is_daemon()) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
     let eligible: Vec<NodeId> = spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect();
-    let wanted = if w.daemon { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
+    let wanted = if w.is_daemon() { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
     if eligible.is_empty() && wanted > 0 {
         let field = format!("{}.spec.template.spec.nodeSelector", w.field);
         let problem = format!("no schedulable Node carries the labels that the Pods of {} ask for: they cannot be placed", w.name);

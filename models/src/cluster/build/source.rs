@@ -7,7 +7,10 @@ use crate::dataplane::{Address, Approach};
 use crate::dns::{DnsSpec, Resolver};
 use crate::ids::{NodeId, PodId, ServiceId, VertexId};
 use crate::load_balancer::{Arrival, Targets};
-use crate::spec::{ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TrafficSpec, Via};
+use crate::retry::Retrier;
+use crate::spec::{
+    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
+};
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::Streams;
 use svcsim_engine::{Id, SimDuration};
@@ -42,6 +45,7 @@ impl Cluster {
             let fix = "give a timeout such as 10s, or leave it out if clients wait for ever";
             return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
         }
+        check_retries(&field, t)?;
         let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
         let parameters = &spec.load_balancer.parameters;
         let needs_node_port = balanced && parameters.targets == Targets::Nodes && parameters.arrival == Arrival::NodePort;
@@ -76,6 +80,10 @@ impl Cluster {
             request_size: dist(&field("requestSize"), &t.request_size)?,
             response_size: dist(&field("responseSize"), &t.response_size)?,
             timeout: t.timeout,
+            first_timeout: t.retries.as_ref().and_then(|r| r.per_try_timeout).into_iter().chain(t.timeout).min(),
+            tcp: t.tcp,
+            retrier: t.retries.as_ref().map(|r| Retrier::new(r.clone(), t.clients as usize, stream(Purpose::Retries))),
+            gateway: DelayLine::new(),
             max_idle: match t.connections {
                 ConnectionsSpec::PerRequest => None,
                 ConnectionsSpec::KeepAlive(k) => Some(k.max_idle),
@@ -163,6 +171,29 @@ impl Cluster {
             }
         }
     }
+}
+
+/// What makes no sense of how clients send again.
+fn check_retries(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), SpecError> {
+    if t.tcp.connect_timeout == Some(SimDuration::ZERO) {
+        let fix = "give a time-out such as 5s, or leave it out: Linux gives up after 127s";
+        return Err(SpecError::new(field("tcp.connectTimeout"), "a time-out of 0s: no connection would ever stand", fix));
+    }
+    if t.tcp.syn_retries > TcpSpec::MOST_SYN_RETRIES {
+        let problem = format!("{} retransmissions; Linux takes at most {}", t.tcp.syn_retries, TcpSpec::MOST_SYN_RETRIES);
+        return Err(SpecError::new(field("tcp.synRetries"), problem, "leave it out: it is 6"));
+    }
+    let Some(retries) = &t.retries else { return Ok(()) };
+    if retries.per_try_timeout == Some(SimDuration::ZERO) {
+        return Err(SpecError::new(field("retries.perTryTimeout"), "a time-out of 0s: every try would fail", "give one such as 1s"));
+    }
+    if let Some(budget) = retries.budget
+        && !(budget.ratio > 0.0 && budget.ratio <= 1_000.0 && (1..=60_000_000_000).contains(&budget.ttl.as_nanos()))
+    {
+        let problem = format!("a ratio of {} over {}; expected more than 0 to 1000, over at most 60s", budget.ratio, budget.ttl);
+        return Err(SpecError::new(field("retries.budget"), problem, "give a ratio such as 0.2 and a ttl such as 10s"));
+    }
+    Ok(())
 }
 
 /// Whether `name` is a Service's full name in DNS.

@@ -26,6 +26,16 @@ impl Cluster {
         }
     }
 
+    /// A Service's selector matches Pods of other workloads from now on.
+    pub(in crate::cluster) fn switch_backends(&mut self, service: ServiceId, backends: Vec<WorkloadId>, ctx: &mut Ctx<'_>) {
+        let before = std::mem::replace(&mut self.table.services[service].backends, backends.clone());
+        for workload in before.into_iter().chain(backends.iter().copied()) {
+            self.workloads[workload].services.retain(|s| *s != service);
+        }
+        backends.iter().for_each(|w| self.workloads[*w].services.push(service));
+        self.publish(backends[0], ctx);
+    }
+
     /// Counts ready Pods again and marks every Node's view of the workload's Services as stale.
     pub(in crate::cluster) fn pods_changed(&mut self, workload: WorkloadId) {
         for i in 0..self.workloads[workload].services.len() {
@@ -124,11 +134,18 @@ impl Cluster {
             let update = &mut self.updates[index as usize];
             update.wave.pop();
             let news = (update.service, Rc::clone(&update.set));
-            let n = &mut self.nodes[node];
-            n.news.push(news);
-            if let Some(at) = n.sync.trigger(ctx.now()) {
-                self.sync_due(node, at, ctx);
+            // A Node that nobody reaches lists everything when it is back.
+            if self.nodes[node].condition.is_reached() {
+                self.nodes[node].news.push(news);
+                self.trigger_sync(node, ctx);
             }
+        }
+    }
+
+    /// A Node's proxy has something to write.
+    pub(in crate::cluster) fn trigger_sync(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        if let Some(at) = self.nodes[node].sync.trigger(ctx.now()) {
+            self.sync_due(node, at, ctx);
         }
     }
 

@@ -1,60 +1,451 @@
-//! What the experiment makes happen: incidents at random.
+//! What the experiment makes happen. To add something: a variant of [`Action`], its [`Deed`], and what it does in `begin` and,
+//! if it can be repaired, in `repair`.
 
-use crate::cluster::{Cluster, Ctx, Event};
-use crate::ids::{PodId, WorkloadId};
+use crate::cluster::build::{dist, list};
+use crate::cluster::run::stream;
+use crate::cluster::{Cluster, Ctx, Event, Purpose};
+use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, WorkloadId, ZoneId};
+use crate::spec::{Action, ClusterSpec, Controller, EventSpec, PodTarget, SpecError, WorkloadSpec};
+use svcsim_engine::random::{Dist, Stream, Streams};
+use svcsim_engine::{Id, SimDuration, SimTime};
+
+/// Random events are at least so far apart on average: bounds what a slip of the keyboard can ask for.
+const LEAST_GAP_NS: f64 = 1e6;
+
+/// An event of the experiment.
+pub(in crate::cluster) struct Planned {
+    name: String,
+    when: When,
+    lasts: Option<Dist>,
+    deed: Deed,
+    stream: Stream,
+    /// What each occurrence broke, until it is repaired.
+    broken: Vec<Broken>,
+}
+
+enum When {
+    At(SimTime),
+    Every { gap: Dist, from: SimTime, until: SimTime, left: u32 },
+}
+
+/// An [`Action`] whose names are resolved.
+#[derive(Clone)]
+enum Deed {
+    PodCrash(Victim),
+    PodOom(Victim),
+    PodPause(Victim),
+    PodSlow(Victim, f64),
+    PodDelete(Victim),
+    Rollout { workload: WorkloadId, fails: bool },
+    Scale { workload: WorkloadId, replicas: u32 },
+    SwitchSelector { service: ServiceId, backends: Vec<WorkloadId> },
+    Drain(Option<NodeId>),
+    NodeCrash(Option<NodeId>),
+    NodeCut(Option<NodeId>),
+    ZoneOutage(Option<ZoneId>),
+    ZonePartition(Option<ZoneId>),
+    ControlPlaneOutage,
+}
+
+#[derive(Clone, Copy)]
+enum Victim {
+    Certain(ReplicaId),
+    AnyOf(WorkloadId),
+}
+
+/// What an occurrence broke and a repair mends.
+#[derive(Clone, Copy)]
+enum Broken {
+    Nothing,
+    Paused(PodId),
+    Slow(PodId, f64),
+    Scaled(WorkloadId, u32),
+    Drained(NodeId),
+    Crashed(NodeId),
+    Cut(NodeId),
+    ZoneDown(ZoneId),
+    ZoneCut(ZoneId),
+    ControlPlane,
+}
+
+impl Deed {
+    /// Whether it is asked of the API server, which has to answer.
+    const fn asks_api(&self) -> bool {
+        matches!(self, Self::PodDelete(_) | Self::Rollout { .. } | Self::Scale { .. } | Self::SwitchSelector { .. } | Self::Drain(_))
+    }
+
+    /// Whether it is over as soon as it has happened.
+    const fn is_momentary(&self) -> bool {
+        matches!(self, Self::PodCrash(_) | Self::PodOom(_) | Self::PodDelete(_) | Self::Rollout { .. } | Self::SwitchSelector { .. })
+    }
+
+    /// Whether it can make a Node unreachable.
+    const fn hits_nodes(&self) -> bool {
+        matches!(self, Self::NodeCrash(_) | Self::NodeCut(_) | Self::ZoneOutage(_) | Self::ZonePartition(_))
+    }
+}
+
+impl Planned {
+    /// Whether it can make a Node unreachable.
+    pub(in crate::cluster) const fn hits_nodes(&self) -> bool {
+        self.deed.hits_nodes()
+    }
+}
 
 impl Cluster {
-    /// Random incidents begin.
-    pub(in crate::cluster) fn open_churn(&mut self, ctx: &mut Ctx<'_>) {
-        for workload in self.workloads.ids() {
-            self.schedule_crash(workload, ctx);
-            self.schedule_termination(workload, ctx);
+    pub(in crate::cluster) fn add_event(
+        &mut self,
+        name: &str,
+        spec: &EventSpec,
+        all: &ClusterSpec,
+        streams: &Streams,
+    ) -> Result<(), SpecError> {
+        let field = |f: &str| format!("events.{name}.{f}");
+        let end = SimTime::ZERO + all.run.duration;
+        let when = match (spec.at, &spec.every) {
+            (Some(at), None) => {
+                let given = [("from", spec.from.is_some()), ("until", spec.until.is_some()), ("times", spec.times.is_some())];
+                if let Some((only, _)) = given.iter().find(|(_, given)| *given) {
+                    let problem = format!("`{only}` says when random events may happen, but this one happens at {at}");
+                    return Err(SpecError::new(field(only), problem, "leave it out, or give `every` instead of `at`"));
+                }
+                When::At(SimTime::ZERO + at)
+            }
+            (None, Some(every)) => {
+                let gap = dist(&field("every"), every)?;
+                if gap.mean() < LEAST_GAP_NS {
+                    let problem = format!("something every {:.0} ns on average; expected 1ms or more", gap.mean());
+                    return Err(SpecError::new(field("every"), problem, "give the time from one occurrence to the next, such as 30s"));
+                }
+                let (from, until) = (spec.from.unwrap_or_default(), spec.until.unwrap_or(SimDuration::MAX));
+                if until <= from {
+                    let problem = format!("it ends at {until} and begins at {from}: nothing can happen");
+                    return Err(SpecError::new(field("until"), problem, "give a time after `from`"));
+                }
+                When::Every {
+                    gap,
+                    from: SimTime::ZERO + from,
+                    until: (SimTime::ZERO + until).min(end),
+                    left: spec.times.unwrap_or(u32::MAX),
+                }
+            }
+            (Some(_), Some(_)) => {
+                return Err(SpecError::new(field("every"), "`at` and `every` are both there; expected one", "leave one of them out"));
+            }
+            (None, None) => {
+                let fix = "give `at: 30s` for one time, or `every: 30s` for again and again";
+                return Err(SpecError::new(format!("events.{name}"), "it does not say when", fix));
+            }
+        };
+        let lasts = spec.lasts.as_ref().map(|d| dist(&field("for"), d)).transpose()?;
+        let deed = self.deed(name, &spec.action, all)?;
+        if lasts.is_some() && deed.is_momentary() {
+            let problem = "this is over as soon as it has happened, and the cluster mends it by itself";
+            return Err(SpecError::new(field("for"), problem, "leave `for` out"));
+        }
+        let stream = stream(streams, Purpose::Event, name);
+        self.planned.push(Planned { name: name.to_owned(), when, lasts, deed, stream, broken: Vec::new() });
+        Ok(())
+    }
+
+    fn deed(&self, event: &str, action: &Action, all: &ClusterSpec) -> Result<Deed, SpecError> {
+        let field = |f: &str| format!("events.{event}.do.{f}");
+        Ok(match action {
+            Action::PodCrash(pod) => Deed::PodCrash(self.victim(&field("podCrash"), pod)?),
+            Action::PodOom(pod) => Deed::PodOom(self.victim(&field("podOom"), pod)?),
+            Action::PodPause(pod) => Deed::PodPause(self.victim(&field("podPause"), pod)?),
+            Action::PodSlow(t) => {
+                let pod = PodTarget { workload: t.workload.clone(), place: t.place };
+                if !(1e-3..=1e6).contains(&t.factor) {
+                    let problem = format!("a factor of {}; expected 0.001 to 1000000", t.factor);
+                    return Err(SpecError::new(
+                        field("podSlow.factor"),
+                        problem,
+                        "say how many times its demand a request takes, such as 3",
+                    ));
+                }
+                Deed::PodSlow(self.victim(&field("podSlow"), &pod)?, t.factor)
+            }
+            Action::Rollout(t) => Deed::Rollout { workload: self.workload_id(&field("rollout.workload"), &t.workload)?, fails: t.fails },
+            Action::Scale(t) => {
+                let workload = self.workload_id(&field("scale.workload"), &t.workload)?;
+                if t.replicas as usize > self.most_places || self.workloads[workload].controller == Controller::DaemonSet {
+                    let problem = format!("{} Pods of {}, which it can never have", t.replicas, t.workload);
+                    return Err(SpecError::new(
+                        field("scale.replicas"),
+                        problem,
+                        "scale a Deployment or StatefulSet, to a million at most",
+                    ));
+                }
+                Deed::Scale { workload, replicas: t.replicas }
+            }
+            Action::SwitchSelector(t) => {
+                let service = self.called_service(&field("switchSelector.service"), &t.service)?;
+                let matches = |w: &&WorkloadSpec| t.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v));
+                let names: Vec<&str> = all.workloads.iter().filter(matches).map(|w| w.name.as_str()).collect();
+                let backends = self.workloads.enumerate().filter(|(_, w)| names.contains(&w.name.as_str())).map(|(id, _)| id).collect();
+                if names.is_empty() || t.selector.is_empty() {
+                    let problem = "no workload's Pods carry these labels, so the Service would have no endpoints";
+                    return Err(SpecError::new(field("switchSelector.selector"), problem, "give labels of a workload's Pods"));
+                }
+                Deed::SwitchSelector { service, backends }
+            }
+            Action::Drain(t) => Deed::Drain(self.node_meant(&field("drain.node"), t.node.as_deref())?),
+            Action::PodDelete(pod) => Deed::PodDelete(self.victim(&field("podDelete"), pod)?),
+            Action::NodeCrash(t) => Deed::NodeCrash(self.node_meant(&field("nodeCrash.node"), t.node.as_deref())?),
+            Action::NodeCut(t) => Deed::NodeCut(self.node_meant(&field("nodeCut.node"), t.node.as_deref())?),
+            Action::ZoneOutage(t) => Deed::ZoneOutage(self.zone_meant(&field("zoneOutage.zone"), t.zone.as_deref())?),
+            Action::ZonePartition(t) => Deed::ZonePartition(self.zone_meant(&field("zonePartition.zone"), t.zone.as_deref())?),
+            Action::ControlPlaneOutage(_) => Deed::ControlPlaneOutage,
+        })
+    }
+
+    fn victim(&self, field: &str, target: &PodTarget) -> Result<Victim, SpecError> {
+        let workload = self.workload_id(&format!("{field}.workload"), &target.workload)?;
+        let replicas = &self.workloads[workload].replicas;
+        let Some(place) = target.place else { return Ok(Victim::AnyOf(workload)) };
+        replicas.get(place as usize).map(|r| Victim::Certain(*r)).ok_or_else(|| {
+            let problem = format!("{} has {} Pods, so there never is one at place {place}", target.workload, replicas.len());
+            SpecError::new(format!("{field}.place"), problem, "count places from 0, or leave it out for a Pod at random")
+        })
+    }
+
+    fn node_meant(&self, field: &str, name: Option<&str>) -> Result<Option<NodeId>, SpecError> {
+        let Some(name) = name else { return Ok(None) };
+        let found = self.nodes.enumerate().find(|(_, n)| n.spec.name == name).map(|(id, _)| id);
+        found.map(Some).ok_or_else(|| {
+            let names = list(self.nodes.iter().map(|n| n.spec.name.as_str()));
+            SpecError::new(field, format!("there is no Node `{name}`"), format!("name one of {names}"))
+        })
+    }
+
+    fn zone_meant(&self, field: &str, name: Option<&str>) -> Result<Option<ZoneId>, SpecError> {
+        let names = || list(self.zones.iter().map(String::as_str));
+        let found = name.and_then(|name| self.zones.enumerate().find(|(_, z)| *z == name).map(|(id, _)| id));
+        match name {
+            Some(name) if found.is_none() => {
+                Err(SpecError::new(field, format!("there is no zone `{name}`"), format!("name one of {}", names())))
+            }
+            None if self.zones.is_empty() => {
+                let fix = "label Nodes with topology.kubernetes.io/zone";
+                Err(SpecError::new(field, "no Node is in a zone", fix))
+            }
+            _ => Ok(found),
         }
     }
 
-    fn schedule_crash(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
-        if let Some(churn) = &mut self.workloads[workload].crash {
-            ctx.schedule_in(churn.every.sample_duration(&mut churn.stream), Event::Crash { workload });
+    /// The events' first occurrences are due.
+    pub(in crate::cluster) fn open_events(&mut self, ctx: &mut Ctx<'_>) {
+        for event in self.planned.ids() {
+            match self.planned[event].when {
+                When::At(at) if at < self.sending_until => ctx.schedule_at(at, Event::Happens { event }),
+                When::At(_) => {}
+                When::Every { from, .. } => self.schedule_next(event, from, ctx),
+            }
         }
     }
 
-    fn schedule_termination(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
-        if let Some(churn) = &mut self.workloads[workload].terminate {
-            ctx.schedule_in(churn.every.sample_duration(&mut churn.stream), Event::Terminate { workload });
+    fn schedule_next(&mut self, event: EventId, after: SimTime, ctx: &mut Ctx<'_>) {
+        let planned = &mut self.planned[event];
+        let When::Every { gap, until, left, .. } = &mut planned.when else { return };
+        let next = after + gap.sample_duration(&mut planned.stream);
+        if next < *until && *left > 0 {
+            *left -= 1;
+            ctx.schedule_at(next, Event::Happens { event });
         }
     }
 
-    /// One of the workload's Pods crashes.
-    pub(in crate::cluster) fn crash(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
+    /// An event occurs.
+    pub(in crate::cluster) fn happens(&mut self, event: EventId, ctx: &mut Ctx<'_>) {
         if ctx.now() >= self.sending_until {
             return;
         }
-        self.schedule_crash(workload, ctx);
-        let w = &mut self.workloads[workload];
-        let Some(churn) = &mut w.crash else { return };
-        // Both are drawn whether a Pod is there to crash or not, so that designs stay in step.
-        let (which, detection) = (churn.stream.uniform(), w.detection.sample_duration(&mut churn.stream));
-        if let Some(victim) = self.nth_ready(workload, which) {
-            self.container_exits(victim, detection, ctx);
+        if self.control_plane_waits(self.planned[event].deed.asks_api(), Event::Happens { event }) {
+            return;
+        }
+        self.schedule_next(event, ctx.now(), ctx);
+        let planned = &mut self.planned[event];
+        // Both are drawn whether they are needed or not, so that designs stay in step.
+        let which = planned.stream.uniform();
+        let lasts = planned.lasts.as_ref().map(|lasts| lasts.sample_duration(&mut planned.stream));
+        let (name, deed, occurrence) = (planned.name.clone(), planned.deed.clone(), planned.broken.len() as u32);
+        let (broken, what) = self.begin(&deed, which, ctx);
+        self.planned[event].broken.push(broken);
+        self.recorder.event(ctx.now(), &name, true, what);
+        if let Some(lasts) = lasts {
+            ctx.schedule_in(lasts, Event::Repaired { event, occurrence });
         }
     }
 
-    /// One of the workload's Pods is deleted through the API, as in an eviction, a drain or a rollout.
-    pub(in crate::cluster) fn terminate(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
-        if ctx.now() >= self.sending_until {
-            return;
+    /// Does it; returns what a repair mends, and what it was in a few words. `which` in [0, 1) picks among several.
+    fn begin(&mut self, deed: &Deed, which: f64, ctx: &mut Ctx<'_>) -> (Broken, String) {
+        let pick = |n: usize| (which * n as f64) as usize;
+        match deed {
+            Deed::PodCrash(victim) => self.strike(*victim, which, "crashes", ctx, |c, pod, ctx| {
+                c.container_exits(pod, "crash", ctx);
+                Broken::Nothing
+            }),
+            Deed::PodOom(victim) => self.strike(*victim, which, "is killed for its memory", ctx, |c, pod, ctx| {
+                c.container_exits(pod, "oom", ctx);
+                Broken::Nothing
+            }),
+            Deed::PodDelete(victim) => self.strike(*victim, which, "is deleted", ctx, |c, pod, ctx| {
+                c.delete_pod(pod, ctx);
+                Broken::Nothing
+            }),
+            Deed::PodPause(victim) => self.strike(*victim, which, "hangs", ctx, |c, pod, ctx| {
+                c.freeze(pod, ctx);
+                Broken::Paused(pod)
+            }),
+            Deed::PodSlow(victim, factor) => self.strike(*victim, which, &format!("is {factor} times as slow"), ctx, |c, pod, _| {
+                c.pods[pod].pace.slow *= factor;
+                Broken::Slow(pod, *factor)
+            }),
+            Deed::Rollout { workload, fails } => {
+                let name = self.workloads[*workload].name.clone();
+                self.roll_out(*workload, *fails, ctx);
+                (Broken::Nothing, format!("{}new version of {name} is rolled out", if *fails { "bad " } else { "" }))
+            }
+            Deed::Scale { workload, replicas } => {
+                let (name, before) = (self.workloads[*workload].name.clone(), self.workloads[*workload].desired);
+                self.scale(*workload, *replicas, ctx);
+                (Broken::Scaled(*workload, before), format!("{name} is scaled from {before} to {replicas}"))
+            }
+            Deed::SwitchSelector { service, backends } => {
+                self.switch_backends(*service, backends.clone(), ctx);
+                (Broken::Nothing, format!("Service {} selects other Pods", self.table.services[*service].name))
+            }
+            Deed::Drain(node) => {
+                let node = node.unwrap_or_else(|| NodeId::from_index(pick(self.nodes.len())));
+                self.drain_node(node, ctx);
+                (Broken::Drained(node), format!("Node {} is drained", self.nodes[node].spec.name))
+            }
+            Deed::NodeCrash(node) => {
+                let node = node.unwrap_or_else(|| NodeId::from_index(pick(self.nodes.len())));
+                self.crash_node(node, ctx);
+                (Broken::Crashed(node), format!("Node {} crashes", self.nodes[node].spec.name))
+            }
+            Deed::NodeCut(node) => {
+                let node = node.unwrap_or_else(|| NodeId::from_index(pick(self.nodes.len())));
+                self.cut_node(node, ctx);
+                (Broken::Cut(node), format!("Node {} is cut off", self.nodes[node].spec.name))
+            }
+            Deed::ZoneOutage(zone) => {
+                let zone = zone.unwrap_or_else(|| ZoneId::from_index(pick(self.zones.len())));
+                self.nodes_in(zone).for_each(|node| self.crash_node(node, ctx));
+                (Broken::ZoneDown(zone), format!("zone {} goes down", self.zones[zone]))
+            }
+            Deed::ZonePartition(zone) => {
+                let zone = zone.unwrap_or_else(|| ZoneId::from_index(pick(self.zones.len())));
+                self.partition(zone, true);
+                self.nodes_in(zone).for_each(|node| self.lease_stops(node, ctx));
+                (Broken::ZoneCut(zone), format!("zone {} is cut off", self.zones[zone]))
+            }
+            Deed::ControlPlaneOutage => {
+                self.control_plane_out += 1;
+                (Broken::ControlPlane, "the control plane is out".to_owned())
+            }
         }
-        self.schedule_termination(workload, ctx);
-        let draw = self.workloads[workload].terminate.as_mut().map(|c| c.stream.uniform());
-        if let Some(victim) = draw.and_then(|u| self.nth_ready(workload, u)) {
-            self.delete_pod(victim, ctx);
+    }
+
+    /// Does something to a Pod, if there is one; `what` says what happens to it.
+    fn strike(
+        &mut self,
+        victim: Victim,
+        which: f64,
+        what: &str,
+        ctx: &mut Ctx<'_>,
+        deed: impl FnOnce(&mut Self, PodId, &mut Ctx<'_>) -> Broken,
+    ) -> (Broken, String) {
+        match self.pod_meant(victim, which) {
+            Some(pod) => (deed(self, pod, ctx), format!("{} {what}", self.replicas[self.pods[pod].replica].name)),
+            None => (Broken::Nothing, format!("no Pod is there that {what}")),
+        }
+    }
+
+    /// What an occurrence broke works again.
+    pub(in crate::cluster) fn repaired(&mut self, event: EventId, occurrence: u32, ctx: &mut Ctx<'_>) {
+        let planned = &mut self.planned[event];
+        let broken = std::mem::replace(&mut planned.broken[occurrence as usize], Broken::Nothing);
+        let name = planned.name.clone();
+        let what = match broken {
+            Broken::Nothing => return,
+            Broken::Paused(pod) => {
+                self.thaw(pod, ctx);
+                format!("{} goes on", self.replicas[self.pods[pod].replica].name)
+            }
+            Broken::Slow(pod, factor) => {
+                self.pods[pod].pace.slow /= factor;
+                format!("{} is as fast as before", self.replicas[self.pods[pod].replica].name)
+            }
+            Broken::Scaled(workload, replicas) => {
+                self.scale(workload, replicas, ctx);
+                format!("{} is scaled back to {replicas}", self.workloads[workload].name)
+            }
+            Broken::Drained(node) => {
+                self.uncordon(node);
+                format!("Node {} is uncordoned", self.nodes[node].spec.name)
+            }
+            Broken::Crashed(node) => {
+                self.boot_node(node, ctx);
+                format!("Node {} is back", self.nodes[node].spec.name)
+            }
+            Broken::Cut(node) => {
+                self.rejoin_node(node, ctx);
+                format!("Node {} is connected again", self.nodes[node].spec.name)
+            }
+            Broken::ZoneDown(zone) => {
+                self.nodes_in(zone).for_each(|node| self.boot_node(node, ctx));
+                format!("zone {} is back", self.zones[zone])
+            }
+            Broken::ZoneCut(zone) => {
+                self.partition(zone, false);
+                self.nodes_in(zone).for_each(|node| self.lease_goes_on(node, ctx));
+                format!("zone {} is connected again", self.zones[zone])
+            }
+            Broken::ControlPlane => {
+                self.control_plane_returns(ctx);
+                "the control plane is back".to_owned()
+            }
+        };
+        self.recorder.event(ctx.now(), &name, false, what);
+    }
+
+    /// Whether an event has to wait for the control plane, and is put by until that is back.
+    pub(in crate::cluster) fn control_plane_waits(&mut self, needed: bool, event: Event) -> bool {
+        let waits = needed && self.control_plane_out > 0;
+        if waits {
+            self.put_by.push(event);
+        }
+        waits
+    }
+
+    fn control_plane_returns(&mut self, ctx: &mut Ctx<'_>) {
+        self.control_plane_out -= 1;
+        if self.control_plane_out == 0 {
+            std::mem::take(&mut self.put_by).into_iter().for_each(|event| ctx.schedule_in(SimDuration::ZERO, event));
+        }
+    }
+
+    fn pod_meant(&self, victim: Victim, u: f64) -> Option<PodId> {
+        match victim {
+            Victim::AnyOf(workload) => self.nth_ready(workload, u),
+            Victim::Certain(replica) => Some(self.replicas[replica].pod)
+                .filter(|p| self.pods[*p].accepts() && !self.pods[*p].terminating && self.pods[*p].pace.frozen.is_none()),
         }
     }
 
     /// The ready Pod of the workload at fraction `u` of the list, in order of place.
     fn nth_ready(&self, workload: WorkloadId, u: f64) -> Option<PodId> {
         let pods = self.workloads[workload].replicas.iter().map(|r| self.replicas[*r].pod);
-        let ready: Vec<PodId> = pods.filter(|p| self.pods[*p].is_active() && self.pods[*p].accepts()).collect();
+        let ready: Vec<PodId> =
+            pods.filter(|p| self.pods[*p].is_active() && self.pods[*p].accepts() && self.pods[*p].pace.frozen.is_none()).collect();
         ready.get((u * ready.len() as f64) as usize).copied()
+    }
+
+    /// The Nodes of a zone.
+    fn nodes_in(&self, zone: ZoneId) -> std::vec::IntoIter<NodeId> {
+        let nodes: Vec<NodeId> = self.nodes.enumerate().filter(|(_, n)| n.zone == Some(zone)).map(|(id, _)| id).collect();
+        nodes.into_iter()
     }
 }

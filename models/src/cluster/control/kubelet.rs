@@ -4,58 +4,307 @@
 //! endpoint is marked terminating and Nodes learn of it one by one; and the kubelet runs `preStop`, then
 //! sends SIGTERM, then, when the grace period is over, SIGKILL.
 
-use crate::api::pod::Servers;
+use crate::api::pod::{Backoff, Pace, Servers};
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event};
 use crate::ids::{NodeId, PodId, ReplicaId};
-use svcsim_engine::SimDuration;
+use crate::load_balancer::{Target, Targets};
+use crate::spec::AtSigterm;
+use svcsim_engine::{SimDuration, SimTime};
+
+/// The kubelet looks at its containers once a second (`pkg/kubelet/kubelet.go` `genericPlegRelistPeriod`).
+const RELIST_NS: f64 = 1e9;
+/// A `preStop` that uses up the grace period is given so much longer, once (Kubernetes docs, Pod termination).
+const EXTENSION: SimDuration = SimDuration::from_secs(2);
 
 impl Cluster {
-    /// The Pod's process dies without warning: connections are refused, requests in it are reset. The control plane
-    /// notices `detection` later.
-    pub(in crate::cluster) fn container_exits(&mut self, pod: PodId, detection: SimDuration, ctx: &mut Ctx<'_>) {
-        self.pods[pod].process = Process::Exited;
-        self.tell(pod, "crash", ctx);
-        self.reset_all(pod, ctx);
-        self.pods_changed(self.pods[pod].workload);
-        ctx.schedule_in(detection, Event::CrashDetected { pod });
+    /// A Pod for `replica` on `node`, of which nothing runs yet.
+    pub(in crate::cluster) fn create_pod(&mut self, replica: ReplicaId, node: NodeId) -> PodId {
+        let workload = self.replicas[replica].workload;
+        let w = &self.workloads[workload];
+        let servers = Servers::new(w.discipline, w.concurrency, w.queue_limit);
+        let ip = self.pod_address(node);
+        let pod = self.pods.push(Pod {
+            replica,
+            workload,
+            node,
+            ip,
+            process: Process::Starting,
+            ready: false,
+            ready_since: SimTime::ZERO,
+            terminating: false,
+            backoff: Backoff::default(),
+            started: SimTime::ZERO,
+            listens_since: SimTime::ZERO,
+            containers_ready: false,
+            life: 0,
+            revision: 1,
+            pace: Pace::default(),
+            servers,
+        });
+        self.workloads[workload].pods.push(pod);
+        pod
     }
 
-    /// The kubelet notices the crash: the Pod is taken out and replaced.
-    pub(in crate::cluster) fn crash_detected(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        self.replace(pod, ctx);
-        self.remove_pod(pod, ctx);
+    /// A Pod for `replica` on `node` that has been running for long.
+    pub(in crate::cluster) fn create_running_pod(&mut self, replica: ReplicaId, node: NodeId) -> PodId {
+        let pod = self.create_pod(replica, node);
+        let p = &mut self.pods[pod];
+        (p.process, p.ready, p.containers_ready) = (Process::Running, true, true);
+        self.nodes[node].images.insert((p.workload, p.revision));
+        pod
+    }
+
+    /// The kubelet of its Node starts a Pod that was placed there: first its image is pulled, one image after the other.
+    pub(in crate::cluster) fn start_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        p.servers.reset(ctx.now());
+        let (w, node, life) = (&mut self.workloads[p.workload], &mut self.nodes[p.node], p.life);
+        // Drawn whether it is needed or not, so that designs stay in step.
+        let pull = w.image_pull.sample_duration(&mut w.startup_stream);
+        if node.images.insert((p.workload, p.revision)) && pull > SimDuration::ZERO {
+            node.pulling_until = node.pulling_until.max(ctx.now()) + pull;
+            ctx.schedule_at(node.pulling_until, Event::ContainerStarts { pod, life });
+        } else {
+            self.container_starts(pod, life, ctx);
+        }
+    }
+
+    /// The container starts: when it listens, is ready, or is killed because it does not get there, is known from now on.
+    pub(in crate::cluster) fn container_starts(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life != life || !self.nodes[p.node].condition.runs() || !p.exists() {
+            return;
+        }
+        if p.process == Process::Exited {
+            self.tell(pod, "restart", ctx);
+        }
+        let p = &mut self.pods[pod];
+        p.life += 1;
+        (p.process, p.started) = (Process::Starting, ctx.now());
+        let (w, life) = (&mut self.workloads[p.workload], p.life);
+        let listens = ctx.now() + w.startup.sample_duration(&mut w.startup_stream);
+        let start = w.probes.start(ctx.now(), listens);
+        let fails = self.fails_to_start(pod);
+        if let Some(at) = start.killed.filter(|_| !fails) {
+            ctx.schedule_at(at, Event::ContainerKilled { pod, life });
+        }
+        if fails {
+            return self.never_listens(pod, ctx);
+        }
+        if start.killed.is_none_or(|at| listens < at) {
+            ctx.schedule_at(listens, Event::PodListens { pod, life });
+        }
+        if start.killed.is_none() {
+            ctx.schedule_at(start.ready, Event::ProbeSucceeds { pod, life });
+        }
+    }
+
+    /// The container of a bad release runs and never listens: probes that would notice do.
+    fn never_listens(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &self.pods[pod];
+        let (probes, life) = (self.workloads[p.workload].probes, p.life);
+        let start = probes.start(p.started, SimTime::MAX);
+        if let Some(at) = start.killed {
+            ctx.schedule_at(at, Event::ContainerKilled { pod, life });
+        }
+        if probes.readiness.is_none() && probes.startup.is_none() {
+            ctx.schedule_at(p.started, Event::ProbeSucceeds { pod, life });
+        }
+    }
+
+    /// The process listens; it is cold.
+    pub(in crate::cluster) fn pod_listens(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life == life {
+            (p.process, p.listens_since) = (Process::Running, ctx.now());
+            self.pods_changed(self.pods[pod].workload);
+        }
+    }
+
+    /// Its readiness probe has succeeded, or it has none and runs.
+    pub(in crate::cluster) fn probe_succeeds(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life == life && p.exists() {
+            p.containers_ready = true;
+            self.report_readiness(pod, ctx);
+        }
+    }
+
+    /// Its readiness probe has failed.
+    pub(in crate::cluster) fn probe_fails(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life == life && p.exists() {
+            p.containers_ready = false;
+            self.report_readiness(pod, ctx);
+        }
+    }
+
+    /// The Pod's condition `Ready` becomes what its containers and readiness gates say; whoever watches Pods hears of it.
+    pub(in crate::cluster) fn report_readiness(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let ready = self.pods[pod].containers_ready && self.gates_pass(pod);
+        let was = std::mem::replace(&mut self.pods[pod].ready, ready);
+        if was != ready {
+            self.pods[pod].ready_since = ctx.now();
+            self.tell(pod, if ready { "ready" } else { "unready" }, ctx);
+        }
+        self.pod_changed(pod, ctx);
+        let (workload, least) = (self.pods[pod].workload, self.workloads[self.pods[pod].workload].rollout.min_ready);
+        if ready && !was && least > SimDuration::ZERO {
+            ctx.schedule_in(least, Event::Reconcile { workload });
+        }
+    }
+
+    /// Whether every balancer that the Pod is to be a target of finds it healthy, where the Pod has readiness gates
+    /// (aws-load-balancer-controller, `target-health.elbv2.k8s.aws`; ingress-gce, NEG readiness).
+    fn gates_pass(&self, pod: PodId) -> bool {
+        let w = &self.workloads[self.pods[pod].workload];
+        let healthy = |b: &crate::cluster::Balancer| b.lb.parameters().targets != Targets::Pods || b.lb.is_healthy(Target::Pod(pod));
+        !w.readiness_gate || w.services.iter().filter_map(|s| self.load_balancers[*s].as_ref()).all(healthy)
+    }
+
+    /// The Pod's process dies without warning: connections are refused, requests in it are reset.
+    pub(in crate::cluster) fn container_exits(&mut self, pod: PodId, reason: &'static str, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        p.life += 1;
+        p.process = Process::Exited;
+        p.pace.restart();
+        let life = p.life;
+        self.tell(pod, reason, ctx);
+        self.reset_all(pod, ctx);
+        self.pods_changed(self.pods[pod].workload);
+        let node = &mut self.nodes[self.pods[pod].node];
+        let detection = SimDuration::from_nanos_f64(RELIST_NS * node.kubelet.uniform());
+        ctx.schedule_in(detection, Event::CrashDetected { pod, life });
+    }
+
+    /// The kubelet notices that the container is gone: the Pod is not ready any more, and the container is started again, the
+    /// later the more often it died.
+    pub(in crate::cluster) fn crash_detected(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life != life || p.process != Process::Exited {
+            return;
+        }
+        if p.terminating {
+            return self.remove_pod(pod, ctx);
+        }
+        p.containers_ready = false;
+        let wait = p.backoff.died(ctx.now());
+        self.report_readiness(pod, ctx);
+        ctx.schedule_in(wait, Event::ContainerStarts { pod, life });
+    }
+
+    /// A startup or liveness probe has failed: the container is killed. One that hangs does so until its grace period ends.
+    pub(in crate::cluster) fn container_killed(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        if p.life != life {
+            return;
+        }
+        if p.pace.frozen.is_some() && p.process == Process::Running {
+            p.process = Process::Stopping;
+            let grace = self.workloads[p.workload].termination_grace;
+            ctx.schedule_in(grace, Event::ContainerKilled { pod, life });
+        } else {
+            self.container_exits(pod, "killed", ctx);
+        }
+    }
+
+    /// The process hangs: it serves nothing and answers no probe, but its kernel still accepts connections for it.
+    pub(in crate::cluster) fn freeze(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        let now = ctx.now();
+        p.life += 1;
+        p.pace.freeze(now);
+        p.servers.pause(now);
+        let (probes, life) = (&self.workloads[p.workload].probes, p.life);
+        if let Some(readiness) = &probes.readiness {
+            ctx.schedule_at(readiness.fails(p.started, now, readiness.timeout), Event::ProbeFails { pod, life });
+        }
+        if let Some(liveness) = &probes.liveness {
+            ctx.schedule_at(liveness.fails(p.started, now, liveness.timeout), Event::ContainerKilled { pod, life });
+        }
+        self.tell(pod, "pause", ctx);
+    }
+
+    /// It goes on where it stopped.
+    pub(in crate::cluster) fn thaw(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        let now = ctx.now();
+        if p.pace.frozen.is_none() {
+            return;
+        }
+        p.life += 1;
+        p.pace.thaw(now);
+        for request in std::mem::take(&mut p.pace.held) {
+            ctx.schedule_at(now, Event::ServiceCompletes { pod, request });
+        }
+        if let Some(next) = p.servers.resume(now) {
+            ctx.schedule_at(next.at, Event::SharingCompletes { pod, epoch: next.epoch });
+        }
+        let (readiness, life) = (self.workloads[p.workload].probes.readiness, p.life);
+        match readiness {
+            Some(readiness) if !p.containers_ready => {
+                ctx.schedule_at(readiness.succeeds(p.started, now), Event::ProbeSucceeds { pod, life });
+            }
+            _ => {}
+        }
+        self.tell(pod, "resume", ctx);
     }
 
     /// The Pod is deleted through the API, with its grace period: it gets `deletionTimestamp`, and whoever watches starts.
     pub(in crate::cluster) fn delete_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        let workload = self.pods[pod].workload;
-        self.pods[pod].terminating = true;
-        self.tell(pod, "terminate", ctx);
-        self.publish(workload, ctx);
-        let w = &self.workloads[workload];
-        // preStop runs inside the grace period.
-        ctx.schedule_in(w.pre_stop.min(w.termination_grace), Event::PodStops { pod });
-        ctx.schedule_in(w.termination_grace, Event::PodKilled { pod });
-        self.replace(pod, ctx);
+        self.mark_deleted(pod, ctx);
+        if self.nodes[self.pods[pod].node].condition.is_reached() {
+            self.terminate_container(pod, ctx);
+        }
     }
 
-    /// SIGTERM: the application closes its listener and finishes what it has.
+    /// The Pod object gets its `deletionTimestamp`: controllers count it no more.
+    pub(in crate::cluster) fn mark_deleted(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        self.pods[pod].terminating = true;
+        self.tell(pod, "terminate", ctx);
+        self.pod_changed(pod, ctx);
+    }
+
+    /// The Node's kubelet runs `preStop`, inside the grace period. A container that does not run is gone at once.
+    pub(in crate::cluster) fn terminate_container(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        if !self.pods[pod].works() {
+            return self.remove_pod(pod, ctx);
+        }
+        let w = &self.workloads[self.pods[pod].workload];
+        let grace = w.termination_grace + if w.pre_stop > w.termination_grace { EXTENSION } else { SimDuration::ZERO };
+        ctx.schedule_in(w.pre_stop.min(w.termination_grace), Event::PodStops { pod });
+        ctx.schedule_in(grace, Event::PodKilled { pod });
+    }
+
+    /// SIGTERM: what the application does is its own affair.
     pub(in crate::cluster) fn pod_stops(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        if self.pods[pod].process != Process::Running {
+        let p = &mut self.pods[pod];
+        let w = &self.workloads[p.workload];
+        if p.process != Process::Running || w.at_sigterm == AtSigterm::Ignore || p.pace.frozen.is_some() {
             return;
         }
-        self.pods[pod].process = Process::Stopping;
-        self.pods[pod].ready = false;
-        self.publish(self.pods[pod].workload, ctx);
-        if self.pods[pod].servers.present() == 0 {
+        p.process = Process::Stopping;
+        if let Some(readiness) = &w.probes.readiness {
+            let at = readiness.fails(p.started, ctx.now(), SimDuration::ZERO);
+            ctx.schedule_at(at, Event::ProbeFails { pod, life: p.life });
+        }
+        self.tell(pod, "sigterm", ctx);
+        self.exit_if_done(pod, ctx);
+    }
+
+    /// A process that was told to stop exits when it has nothing left to do.
+    pub(in crate::cluster) fn exit_if_done(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &self.pods[pod];
+        let drains = self.workloads[p.workload].at_sigterm == AtSigterm::DrainConnections;
+        if p.terminating && p.process == Process::Stopping && p.servers.present() == 0 && !drains {
             self.remove_pod(pod, ctx);
         }
     }
 
     /// SIGKILL: whoever is still in the Pod is reset.
     pub(in crate::cluster) fn pod_killed(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        if self.pods[pod].works() {
+        if self.pods[pod].works() && self.pods[pod].terminating {
             self.reset_all(pod, ctx);
             self.remove_pod(pod, ctx);
         }
@@ -65,46 +314,13 @@ impl Cluster {
     pub(in crate::cluster) fn remove_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let workload = self.pods[pod].workload;
         self.pods[pod].process = Process::Gone;
+        self.pods[pod].life += 1;
         self.workloads[workload].pods.retain(|p| *p != pod);
         self.tell(pod, "gone", ctx);
-        self.publish(workload, ctx);
+        self.pod_changed(pod, ctx);
     }
 
-    /// The kubelet of its Node starts a Pod that was placed there.
-    pub(in crate::cluster) fn start_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        self.pods[pod].servers.reset(ctx.now());
-        let w = &mut self.workloads[self.pods[pod].workload];
-        ctx.schedule_in(w.startup.sample_duration(&mut w.startup_stream), Event::PodReady { pod });
-    }
-
-    /// The Pod passes its readiness probe.
-    pub(in crate::cluster) fn pod_ready(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
-        self.pods[pod].process = Process::Running;
-        self.pods[pod].ready = true;
-        self.tell(pod, "ready", ctx);
-        self.publish(self.pods[pod].workload, ctx);
-    }
-
-    /// A Pod for `replica` on `node`, of which nothing runs yet.
-    pub(in crate::cluster) fn create_pod(&mut self, replica: ReplicaId, node: NodeId) -> PodId {
-        let workload = self.replicas[replica].workload;
-        let w = &self.workloads[workload];
-        let servers = Servers::new(w.discipline, w.concurrency, w.queue_limit);
-        let ip = self.pod_address(node);
-        let pod =
-            self.pods.push(Pod { replica, workload, node, ip, process: Process::Starting, ready: false, terminating: false, servers });
-        self.workloads[workload].pods.push(pod);
-        pod
-    }
-
-    /// A Pod for `replica` on `node` that has been running for long.
-    pub(in crate::cluster) fn create_running_pod(&mut self, replica: ReplicaId, node: NodeId) -> PodId {
-        let pod = self.create_pod(replica, node);
-        (self.pods[pod].process, self.pods[pod].ready) = (Process::Running, true);
-        pod
-    }
-
-    fn tell(&mut self, pod: PodId, event: &'static str, ctx: &Ctx<'_>) {
+    pub(in crate::cluster) fn tell(&mut self, pod: PodId, event: &'static str, ctx: &Ctx<'_>) {
         let p = &self.pods[pod];
         self.recorder.incident(ctx.now(), event, self.replicas[p.replica].name.clone(), p.node);
     }

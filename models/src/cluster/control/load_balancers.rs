@@ -3,7 +3,7 @@
 use crate::api::{EndpointSet, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request};
 use crate::control_plane::health_check;
-use crate::ids::{NodeId, ServiceId};
+use crate::ids::{NodeId, PodId, ServiceId};
 use crate::load_balancer::{LoadBalancer, Probe, Target, Targets};
 use std::collections::BTreeSet;
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -20,7 +20,7 @@ impl Cluster {
     }
 
     /// Schedules the first check of a target, unless its answer is known for good: under policy Cluster every live Node is a
-    /// good target, and Nodes do not fail here.
+    /// good target, and in most experiments no Node fails.
     fn begin_checks(
         &mut self,
         service: ServiceId,
@@ -28,8 +28,8 @@ impl Cluster {
         first: impl FnOnce(&mut LoadBalancer, SimTime) -> Option<SimDuration>,
         ctx: &mut Ctx<'_>,
     ) {
+        let known = matches!(target, Target::Node(_)) && !self.table.services[service].checks_local_health() && !self.nodes_may_fail();
         let Some(balancer) = &mut self.load_balancers[service] else { return };
-        let known = matches!(target, Target::Node(_)) && !self.table.services[service].checks_local_health();
         let due = first(&mut balancer.lb, ctx.now());
         if let Some(due) = due.filter(|_| !known) {
             ctx.schedule_in(due, Event::HealthCheck { service, target });
@@ -39,13 +39,19 @@ impl Cluster {
     /// A target answers: a Node by `healthCheckNodePort`, 200 where its proxy knows a ready local endpoint, else 503
     /// (`pkg/proxy/healthcheck/service_health.go`); a Pod by accepting a connection.
     pub(in crate::cluster) fn check_health(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+        let local = self.table.services[service].checks_local_health();
+        let node = match target {
+            Target::Node(node) => node,
+            Target::Pod(pod) => self.pods[pod].node,
+        };
+        let silent = self.faults > 0 && self.severed(self.network.edge(), self.nodes[node].vertex);
         let probe = match target {
-            Target::Node(node) if self.nodes[node].has_ready(service, node) => Probe::Passed,
-            Target::Node(_) => Probe::Failed,
-            Target::Pod(pod) if self.pods[pod].accepts() => Probe::Passed,
-            Target::Pod(pod) if self.pods[pod].exists() => Probe::Failed,
+            Target::Node(node) if !silent && (!local || self.nodes[node].has_ready(service, node)) => Probe::Passed,
+            Target::Node(_) if !silent => Probe::Failed,
+            Target::Pod(pod) if !silent && self.pods[pod].accepts() => Probe::Passed,
+            Target::Pod(pod) if !silent && self.pods[pod].exists() => Probe::Failed,
             // Nobody has the address: the answer is that none comes, and that takes a while.
-            Target::Pod(_) => {
+            _ => {
                 let timeout = self.load_balancers[service].as_ref().and_then(|b| b.lb.health_check()).map(|c| c.timeout);
                 return ctx.schedule_in(timeout.unwrap_or(SimDuration::ZERO), Event::CheckTimesOut { service, target });
             }
@@ -56,12 +62,50 @@ impl Cluster {
     /// A target's check is over; the next is due an interval after it was sent.
     pub(in crate::cluster) fn checked(&mut self, service: ServiceId, target: Target, probe: Probe, ctx: &mut Ctx<'_>) {
         let Some(balancer) = &mut self.load_balancers[service] else { return };
+        let was = balancer.lb.is_healthy(target);
         let Some(checked) = balancer.lb.checked(target, probe, ctx.now()) else { return };
+        let changed = was != balancer.lb.is_healthy(target);
         if ctx.now() < self.sending_until {
             ctx.schedule_in(checked.next, Event::HealthCheck { service, target });
         }
         if checked.cut {
             self.cut_target(service, target, ctx);
+        }
+        if let Target::Pod(pod) = target
+            && changed
+            && self.workloads[self.pods[pod].workload].readiness_gate
+        {
+            self.report_readiness(pod, ctx);
+        }
+    }
+
+    /// Whether some event of the experiment makes Nodes fail.
+    fn nodes_may_fail(&self) -> bool {
+        self.planned.iter().any(crate::cluster::Planned::hits_nodes)
+    }
+
+    /// A Node is lost: balancers that make no health checks find out by their own means (ARP, BGP hold timers).
+    pub(in crate::cluster) fn balancers_notice(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        let target = Target::Node(node);
+        for service in self.table.services.ids() {
+            let Some(balancer) = self.load_balancers[service].as_mut().filter(|b| b.targets.contains(&target)) else { continue };
+            let Some(order) = balancer.lb.failed(target, ctx.now()) else { continue };
+            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { service, target });
+            if let Some(at) = order.cut_at {
+                ctx.schedule_at(at, Event::TargetCut { service, target });
+            }
+        }
+    }
+
+    /// A Node is back: balancers that had found out use it again.
+    pub(in crate::cluster) fn balancers_return(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        let target = Target::Node(node);
+        for service in self.table.services.ids() {
+            let Some(balancer) = self.load_balancers[service].as_mut() else { continue };
+            if balancer.targets.contains(&target) && balancer.lb.health_check().is_none() {
+                let done = balancer.lb.register(target, self.nodes[node].zone, ctx.now());
+                ctx.schedule_at(done, Event::TargetRegistered { service, target });
+            }
         }
     }
 
@@ -97,7 +141,15 @@ impl Cluster {
         let ready = set.ports.first().into_iter().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
         let usable = |n: &NodeId| !self.nodes[*n].spec.excluded_from_load_balancers;
         match parameters.targets {
-            Targets::Pods => ready.map(|e| Target::Pod(e.pod)).collect(),
+            Targets::Pods => {
+                // A Pod that only waits for its readiness gate is a target already, or it would wait for ever.
+                let gated = |p: &PodId| {
+                    let (pod, w) = (&self.pods[*p], &self.workloads[self.pods[*p].workload]);
+                    w.readiness_gate && pod.containers_ready && !pod.terminating
+                };
+                let listed = set.ports.first().into_iter().flat_map(|p| p.endpoints.iter().map(|e| e.pod));
+                ready.map(|e| e.pod).chain(listed.filter(gated)).map(Target::Pod).collect()
+            }
             Targets::Nodes if parameters.follows_pods(self.table.services[service].checks_local_health()) => {
                 // What serves counts, terminating or not (MetalLB, `internal/k8s/epslices` EndpointCanServe; ingress-gce's
                 // LocalL4EndpointsCalculator does not even ask that).

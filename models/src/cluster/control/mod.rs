@@ -1,8 +1,14 @@
 //! What the control plane does: Pods come and go, and Nodes learn of it, each in its own time.
 
+mod drain;
 mod endpoints;
 mod events;
 mod kubelet;
 mod load_balancers;
+mod nodes;
 mod scheduler;
 mod workloads;
+
+pub(super) use events::Planned;
+pub(super) use nodes::Condition;
+pub(super) use workloads::Version;

@@ -22,7 +22,11 @@ impl Cluster {
             *in_zone.entry(&node.spec.zone).or_default() += here[id.index()];
         }
         let zone = |n: NodeId| in_zone.get(self.nodes[n].spec.zone.as_str());
-        let best = self.workloads[workload].eligible.iter().min_by_key(|n| (zone(**n), here[n.index()], all[n.index()], **n));
+        let best = self.workloads[workload]
+            .eligible
+            .iter()
+            .filter(|n| self.is_schedulable(**n))
+            .min_by_key(|n| (zone(**n), here[n.index()], all[n.index()], **n));
         best.copied().unwrap_or(NodeId(0))
     }
 }

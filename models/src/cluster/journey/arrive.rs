@@ -1,13 +1,14 @@
 //! A request is sent.
 
+use crate::api::Process;
 use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId};
 use crate::load_balancer::FlowKey;
-use crate::spec::{Protocol, Via};
+use crate::spec::{AtSigterm, Protocol, Via};
 use std::net::{IpAddr, Ipv4Addr};
-use svcsim_engine::{Id, SimDuration, SimTime};
+use svcsim_engine::{Id, Key, SimDuration, SimTime};
 
 impl Cluster {
     /// Draws the request and sends it off, over an idle connection if the client has one.
@@ -24,8 +25,15 @@ impl Cluster {
             source.workload.map_or(SimDuration::ZERO, |w| self.workloads[w].service_time.sample_duration(&mut source.streams.demand));
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
-        let timeout = source.timeout;
-        let mut request = Request {
+        let timeout = source.first_timeout;
+        if source.clients[client as usize].node.is_some_and(|node| !self.nodes[node].condition.runs()) {
+            // Who is down sends nothing.
+            return;
+        }
+        if let Some(retrier) = &mut source.retrier {
+            retrier.sent(client, now);
+        }
+        let request = Request {
             start: now,
             joined: now,
             demand,
@@ -41,19 +49,11 @@ impl Cluster {
             fresh: true,
             ended: false,
             lost: false,
-        };
-        let at = match self.reuse(id, client, now) {
-            Some((connection, fresh)) => {
-                request.connection = connection;
-                request.fresh = fresh;
-                request.stage = self.first_stage(id);
-                now
-            }
-            None => self.dial(&mut request, now),
+            tries: 0,
+            attempt: 0,
         };
         let key = self.requests.insert(request);
         let source = &mut self.sources[id];
-        let vertex = source.clients[client as usize].vertex;
         if let Some(timeout) = timeout {
             source.deadlines.trim(|&k| self.requests.get(k).is_some_and(|r| !r.ended));
             let due = now + timeout;
@@ -62,13 +62,31 @@ impl Cluster {
             }
         }
         self.recorder.arrived(id, now);
+        self.begin_try(key, request, ctx);
+    }
+
+    /// A request is sent, for the first time or once more, over an idle connection if the client has one.
+    pub(super) fn begin_try(&mut self, key: Key, mut request: Request, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
+        let id = request.source;
+        let at = match self.reuse(id, request.client, now) {
+            Some((connection, fresh)) => {
+                request.connection = connection;
+                request.fresh = fresh;
+                request.stage = self.first_stage(id);
+                now
+            }
+            None => self.dial(&mut request, now),
+        };
+        request.joined = at;
+        let vertex = self.sources[id].clients[request.client as usize].vertex;
         if self.probe.is_some() {
             self.probe_sent(key, &request, at);
         }
         self.travel(key, request, at, vertex, ctx);
     }
 
-    fn first_stage(&self, source: SourceId) -> Stage {
+    pub(super) fn first_stage(&self, source: SourceId) -> Stage {
         match (self.sources[source].balanced, self.sources[source].via) {
             (true, _) => Stage::ToLoadBalancer,
             (false, Via::PodIP) => Stage::ToPod,
@@ -84,7 +102,13 @@ impl Cluster {
         while let Some((since, connection)) = self.sources[id].clients[client as usize].idle.pop() {
             let source = &self.sources[id];
             if source.protocol != Protocol::Udp {
-                if self.pods[connection.pod].accepts() {
+                if source.balanced && self.load_balancers[source.service].as_ref().is_some_and(|b| b.lb.parameters().proxies.is_some()) {
+                    // The client's connection ends at the balancer, which chooses for each request.
+                    self.hang_up(id, client, &connection, now);
+                    return Some((Connection { flow: connection.flow, ..Connection::NONE }, true));
+                }
+                let pod = &self.pods[connection.pod];
+                if self.serves_connections(connection.pod) && pod.listens_since <= since {
                     return Some((Connection { reused: true, ..connection }, false));
                 }
                 self.hang_up(id, client, &connection, now);
@@ -98,6 +122,13 @@ impl Cluster {
             return Some((Connection { reused: true, ..connection }, false));
         }
         None
+    }
+
+    /// Whether the Pod serves another request of a connection that it has.
+    fn serves_connections(&self, id: PodId) -> bool {
+        let pod = &self.pods[id];
+        let drains = self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections;
+        pod.accepts() || (drains && pod.process == Process::Stopping)
     }
 
     /// Whether the Node's kube-proxy has removed the flow's entry: it does so in the sync that shows it that the Pod is no

@@ -1,9 +1,10 @@
 //! A request ends, once, with one outcome.
 
-use crate::cluster::{Back, Cluster, Connection, Ctx, Event, Outcome, Request};
+use super::again::is_syn;
+use crate::cluster::{Back, Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::Approach;
 use crate::ids::SourceId;
-use crate::record::Way;
+use crate::record::{Place, Way};
 use crate::spec::Protocol;
 use svcsim_engine::{Key, SimTime};
 
@@ -16,7 +17,10 @@ impl Cluster {
         }
         let source = &mut self.sources[request.source];
         let idle = &mut source.clients[request.client as usize].idle;
-        let kept = request.result == Outcome::Completed && source.max_idle.is_some_and(|max| idle.len() < max as usize);
+        // A Pod that drains its connections closes each with an answer.
+        let closes =
+            source.protocol == Protocol::Tcp && request.result == Outcome::Completed && !self.pods[request.connection.pod].accepts();
+        let kept = request.result == Outcome::Completed && !closes && source.max_idle.is_some_and(|max| idle.len() < max as usize);
         if kept {
             idle.push((ctx.now(), request.connection));
         }
@@ -47,17 +51,25 @@ impl Cluster {
 
     /// A message has vanished. Nobody is told: the client finds out by its timeout, or never.
     pub(in crate::cluster) fn lose(&mut self, key: Key, cause: Outcome, ctx: &mut Ctx<'_>) {
-        let Some(request) = self.requests.get_mut(key) else { return };
-        request.result = cause;
-        request.lost = true;
+        let Some(&request) = self.requests.get(key) else { return };
         if request.ended {
             self.requests.remove(key);
-        } else if self.sources[request.source].timeout.is_none() {
+            return;
+        }
+        let again = self.looks_again(&request, cause, ctx.now());
+        let from_client = is_syn(&request);
+        let stage = if from_client { self.first_stage(request.source) } else { request.stage };
+        let lost = Request { result: cause, lost: true, stage, ..request };
+        if let Some(at) = again {
+            self.store(key, lost);
+            ctx.schedule_at(at, Event::SentAgain { request: key });
+        } else if self.sources[request.source].first_timeout.is_none() {
             // Without a timeout the client would wait for ever: the loss is recorded when it happens.
-            let request = *request;
             self.requests.remove(key);
-            self.record_end(key, &request, cause, ctx);
-            self.unanswered(&request, ctx.now());
+            self.record_end(key, &lost, cause, ctx);
+            self.unanswered(&lost, ctx.now());
+        } else {
+            self.store(key, lost);
         }
     }
 
@@ -66,12 +78,16 @@ impl Cluster {
         let Some(request) = self.requests.get_mut(key).filter(|r| !r.ended) else { return };
         request.ended = true;
         let request = *request;
+        let proxied = outcome == Outcome::Reset && self.proxying(&request).is_some();
+        let outcome = if proxied { Outcome::LbBadGateway } else { outcome };
         if request.lost {
             self.requests.remove(key);
         }
         self.record_end(key, &request, outcome, ctx);
         match outcome {
-            Outcome::Reset => self.hang_up(request.source, request.client, &request.connection, ctx.now()),
+            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => {
+                self.hang_up(request.source, request.client, &request.connection, ctx.now())
+            }
             _ => self.unanswered(&request, ctx.now()),
         }
     }
@@ -104,12 +120,38 @@ impl Cluster {
         }
     }
 
-    fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &Ctx<'_>) {
+    /// A try is over; so is the request, unless the client tries again.
+    fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &mut Ctx<'_>) {
+        if outcome != Outcome::Completed && self.tries_again(key, request, outcome, ctx) {
+            return;
+        }
         if self.follows(key) {
             self.probe_ended(request, outcome, ctx.now());
         }
+        if outcome != Outcome::Completed {
+            let place = self.lost_at(request, outcome);
+            self.recorder.lost(request, outcome, place);
+        }
         let way = (outcome == Outcome::Completed).then(|| self.way(request));
         self.recorder.ended(request, outcome, way, ctx.now());
+    }
+
+    /// Where a request was lost.
+    fn lost_at(&self, request: &Request, outcome: Outcome) -> Place {
+        let pod = request.connection.pod;
+        let at_pod = || if pod == Connection::NONE.pod { Place::Network } else { Place::Replica(self.pods[pod].replica) };
+        match outcome {
+            Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
+            Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
+                Place::Node(request.connection.entry)
+            }
+            Outcome::LbUnavailable | Outcome::LbTimeout | Outcome::NoTarget => Place::LoadBalancer,
+            Outcome::NameError => Place::Dns,
+            Outcome::LinkDrop => Place::Network,
+            Outcome::TimedOut if request.stage == Stage::InPod => at_pod(),
+            Outcome::TimedOut => Place::Network,
+            Outcome::ReplyLost | Outcome::Completed => Place::Client,
+        }
     }
 
     fn way(&self, request: &Request) -> Way {

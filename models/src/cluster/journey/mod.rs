@@ -1,6 +1,8 @@
 //! A request's way, one file a step.
 
+mod again;
 mod arrive;
 mod end;
+mod gateway;
 mod serve;
 mod travel;

@@ -1,11 +1,12 @@
 //! A request in its Pod.
 
-use crate::api::Process;
-use crate::api::pod::Admission;
-use crate::cluster::{Cluster, Ctx, Event, Outcome, Stage};
+use crate::api::pod::{Admission, Servers};
+use crate::api::{Pod, Process};
+use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage, Workload};
 use crate::ids::{PodId, VertexId};
-use svcsim_engine::Key;
+use crate::spec::AtSigterm;
 use svcsim_engine::queueing::Reschedule;
+use svcsim_engine::{Key, SimDuration, SimTime};
 
 impl Cluster {
     /// A request is at its Pod's address: served now, waiting, or turned away.
@@ -16,6 +17,7 @@ impl Cluster {
         let pod = &mut self.pods[id];
         match pod.process {
             Process::Running => {}
+            Process::Stopping if !request.fresh && self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections => {}
             // A connection the Pod accepted while it lived is served to its end, but a stopped listener
             // refuses new ones, and a request that meets a closing connection is reset.
             Process::Stopping | Process::Exited | Process::Starting => {
@@ -26,9 +28,16 @@ impl Cluster {
         }
         request.stage = Stage::InPod;
         request.joined = now;
-        match pod.servers.arrive(now, key, request.demand) {
+        request.tries = 0;
+        // Under processor sharing service starts on arrival.
+        let takes = if matches!(pod.servers, Servers::Sharing(_)) {
+            takes(pod, &self.workloads[pod.workload], request.demand, now)
+        } else {
+            request.demand
+        };
+        match pod.servers.arrive(now, key, takes) {
             Admission::Refused => return self.send_back(key, Outcome::QueueFull, self.pod_vertex(id), ctx),
-            Admission::Starts => ctx.schedule_in(request.demand, Event::ServiceCompletes { pod: id, request: key }),
+            Admission::Starts => begin_service(pod, &self.workloads[pod.workload], (id, key), request, ctx),
             Admission::Shares(Some(reschedule)) => schedule_sharing(id, reschedule, ctx),
             Admission::Shares(None) | Admission::Waits => {}
         }
@@ -38,15 +47,21 @@ impl Cluster {
     /// A FIFO server is done with `key`; the next in line starts.
     pub(in crate::cluster) fn complete(&mut self, id: PodId, key: Key, ctx: &mut Ctx<'_>) {
         let pod = &mut self.pods[id];
-        // A Pod that died threw its requests out; completions still pending for them are void.
-        if !pod.works() {
-            return;
+        // A process that died threw its requests out; completions still pending for them are void.
+        let Some(request) = self.requests.get_mut(key).filter(|r| r.is_inside(id)) else { return };
+        if pod.pace.frozen.is_some() {
+            return pod.pace.held.push(key);
         }
-        let crate::api::pod::Servers::Fifo(station) = &mut pod.servers else { return };
+        // A pause began after this was scheduled: what is left comes after it.
+        let left = request.waited.saturating_sub(pod.pace.own(ctx.now()));
+        if left > SimDuration::ZERO {
+            return ctx.schedule_in(left, Event::ServiceCompletes { pod: id, request: key });
+        }
+        let Servers::Fifo(station) = &mut pod.servers else { return };
         if let Some(next) = station.complete(ctx.now())
-            && let Some(request) = self.requests.get(next)
+            && let Some(request) = self.requests.get_mut(next)
         {
-            ctx.schedule_in(request.demand, Event::ServiceCompletes { pod: id, request: next });
+            begin_service(pod, &self.workloads[pod.workload], (id, next), request, ctx);
         }
         self.respond(id, key, ctx);
     }
@@ -76,16 +91,13 @@ impl Cluster {
                 self.send_back(key, Outcome::Completed, self.pod_vertex(id), ctx);
             }
         }
-        if self.pods[id].process == Process::Stopping && self.pods[id].servers.present() == 0 {
-            self.remove_pod(id, ctx);
-        }
+        self.exit_if_done(id, ctx);
     }
 
     /// Everyone in the Pod is reset: the process is gone.
     pub(in crate::cluster) fn reset_all(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
         self.pods[id].servers.clear(ctx.now());
-        let inside = |r: &crate::cluster::Request| r.stage == Stage::InPod && r.connection.pod == id;
-        let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| inside(r)).map(|(k, _)| k).collect();
+        let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| r.is_inside(id)).map(|(k, _)| k).collect();
         for key in keys {
             match self.requests.get(key) {
                 Some(r) if r.ended => drop(self.requests.remove(key)),
@@ -98,6 +110,29 @@ impl Cluster {
     pub(in crate::cluster) fn pod_vertex(&self, id: PodId) -> VertexId {
         self.nodes[self.pods[id].node].vertex
     }
+}
+
+impl Request {
+    /// Whether the Pod has it, waiting or in service.
+    pub(in crate::cluster) fn is_inside(&self, pod: PodId) -> bool {
+        self.stage == Stage::InPod && self.connection.pod == pod && !self.lost
+    }
+}
+
+/// A FIFO server takes a request up. Until it is answered its `waited` holds when, in the Pod's own time, it will be done.
+#[inline]
+fn begin_service(pod: &Pod, w: &Workload, (id, key): (PodId, Key), request: &mut Request, ctx: &mut Ctx<'_>) {
+    let takes = takes(pod, w, request.demand, ctx.now());
+    request.waited = pod.pace.own(ctx.now()) + takes;
+    ctx.schedule_in(takes, Event::ServiceCompletes { pod: id, request: key });
+}
+
+/// How long a service of `demand` that starts now takes: longer in a slow Pod and in a cold one.
+#[inline]
+fn takes(pod: &Pod, w: &Workload, demand: SimDuration, now: SimTime) -> SimDuration {
+    let cold = w.warm_up.map_or(1.0, |warm| warm.factor_after(now.since(pod.listens_since)));
+    let factor = pod.pace.slow * cold;
+    if factor == 1.0 { demand } else { SimDuration::from_nanos_f64(demand.as_nanos() as f64 * factor) }
 }
 
 fn schedule_sharing(pod: PodId, reschedule: Reschedule, ctx: &mut Ctx<'_>) {

@@ -30,6 +30,10 @@ impl Cluster {
         let r = &mut request;
         loop {
             let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
+            if self.faults > 0 && self.severed(leg.at, leg.to) {
+                self.store(key, request);
+                return self.lose(key, Outcome::Blackhole, ctx);
+            }
             let stream = &mut self.sources[r.source].streams.network;
             let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, message_bytes(r), stream) {
                 Transit::Arrived { at, hops } => (at, leg.to, hops),
@@ -53,12 +57,14 @@ impl Cluster {
             if !r.decides() {
                 let came = at;
                 let rehashed = r.stage == Stage::ToLoadBalancer && self.rehashed(r, at);
-                if rehashed && self.sources[r.source].protocol == Protocol::Udp {
+                // So is a SYN that is sent again: another Node takes it for the first.
+                if rehashed && (r.fresh || self.sources[r.source].protocol == Protocol::Udp) {
                     self.begin_again(r, at);
                     continue;
                 }
                 if matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer) {
                     at += self.load_balancer_delay(r);
+                    self.told_by_proxy(r);
                 }
                 if followed {
                     self.probe_passing(r, came, at);
@@ -75,7 +81,10 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => at += self.choose_target(r, followed, now),
+                Stage::ToLoadBalancer => {
+                    at += self.choose_target(r, followed, now);
+                    self.gateway_waits(key, r, now, ctx);
+                }
                 Stage::ToEntry => {
                     let before = followed.then(|| self.probe_before_decision(r, now));
                     let found = self.choose_pod(r, now);
@@ -107,7 +116,7 @@ impl Cluster {
     }
 
     #[inline]
-    fn store(&mut self, key: Key, request: Request) {
+    pub(super) fn store(&mut self, key: Key, request: Request) {
         if let Some(slot) = self.requests.get_mut(key) {
             *slot = request;
         }
@@ -169,7 +178,7 @@ impl Cluster {
                 r.stage = Stage::ToPod;
             }
             None => {
-                r.result = Outcome::NoTarget;
+                r.result = if parameters.proxies.is_some() { Outcome::LbUnavailable } else { Outcome::NoTarget };
                 r.stage = Stage::ToClient;
             }
         }
@@ -282,7 +291,9 @@ impl Request {
     #[inline]
     const fn decides(&self) -> bool {
         match self.stage {
-            Stage::ToLoadBalancer | Stage::ToEntry => self.fresh,
+            Stage::ToLoadBalancer => self.fresh && matches!(self.connection.balanced_to, BalancedTo::Nothing),
+            // A SYN sent again follows the entry that an earlier one left.
+            Stage::ToEntry => self.fresh && !self.connection.opened,
             Stage::ToPod | Stage::ToClient => true,
             Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
         }

@@ -82,7 +82,7 @@ fn selects(selector: &std::collections::BTreeMap<String, String>, labels: &std::
 
 fn pods_of(spec: &ClusterSpec, w: &WorkloadSpec) -> u64 {
     let matching = |n: &&crate::spec::NodeSpec| w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
-    if w.daemon { spec.nodes.iter().filter(matching).count() as u64 } else { u64::from(w.replicas) }
+    if w.is_daemon() { spec.nodes.iter().filter(matching).count() as u64 } else { u64::from(w.replicas) }
 }
 
 /// Requests per second that the workload's Pods can serve.

@@ -1,0 +1,171 @@
+//! What the experiment makes happen: faults and operations, at a time or at random.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use svcsim_engine::SimDuration;
+use svcsim_engine::random::DistSpec;
+
+/// Something that happens to the cluster, once or again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventSpec {
+    /// When it happens; this or `every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<SimDuration>,
+    /// Time from one occurrence to the next, the first counted from `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<DistSpec<SimDuration>>,
+    /// Nothing happens before; only with `every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SimDuration>,
+    /// Nothing happens at or after; only with `every`. Nothing ever does at or after the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<SimDuration>,
+    /// The most occurrences; only with `every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// How long it lasts until it is repaired; absent: for good.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<DistSpec<SimDuration>>,
+    /// What happens.
+    #[serde(rename = "do")]
+    pub action: Action,
+}
+
+impl EventSpec {
+    /// `action` at one time, for good.
+    #[must_use]
+    pub fn at(at: SimDuration, action: Action) -> Self {
+        Self { at: Some(at), every: None, from: None, until: None, times: None, lasts: None, action }
+    }
+
+    /// `action` again and again.
+    #[must_use]
+    pub fn every(every: DistSpec<SimDuration>, action: Action) -> Self {
+        Self { at: None, every: Some(every), from: None, until: None, times: None, lasts: None, action }
+    }
+
+    /// The same, repaired after a while.
+    #[must_use]
+    pub fn lasting(self, lasts: DistSpec<SimDuration>) -> Self {
+        Self { lasts: Some(lasts), ..self }
+    }
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// A Pod's process dies without warning; its kubelet starts it again, with a growing back-off.
+    PodCrash(PodTarget),
+    /// The same, as the kernel does it to a container that has used up its memory.
+    PodOom(PodTarget),
+    /// A Pod's process hangs: it serves nothing, but connections to it are still accepted. Repaired, it goes on.
+    PodPause(PodTarget),
+    /// Requests whose service starts in a Pod take longer.
+    PodSlow(SlowTarget),
+    /// A Pod is deleted through the API, with its grace period.
+    PodDelete(PodTarget),
+    /// A new version of a workload is rolled out.
+    Rollout(RolloutTarget),
+    /// A workload is to have another number of Pods.
+    Scale(ScaleTarget),
+    /// A Service selects other Pods.
+    SwitchSelector(SelectorTarget),
+    /// A Node is cordoned and its Pods are evicted, as PodDisruptionBudgets allow. Repaired, it is uncordoned.
+    Drain(NodeTarget),
+    /// A Node loses power: its Pods stop and packets to it vanish. Repaired, it boots and its Pods start again.
+    NodeCrash(NodeTarget),
+    /// A Node is cut off the network, and runs on.
+    NodeCut(NodeTarget),
+    /// All Nodes of a zone crash.
+    ZoneOutage(ZoneTarget),
+    /// A zone is cut off from all that is outside it.
+    ZonePartition(ZoneTarget),
+    /// Nothing that changes reaches any Node or controller.
+    ControlPlaneOutage(Everything),
+}
+
+/// A Pod of a workload: one at random among those that are ready, or a certain one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodTarget {
+    /// The workload's name.
+    pub workload: String,
+    /// Its place in the workload, from 0; absent: one that is ready is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
+}
+
+/// A Pod that becomes slow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowTarget {
+    /// The workload's name.
+    pub workload: String,
+    /// Its place in the workload, from 0; absent: one that is ready is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
+    /// How many times their demand requests take.
+    pub factor: f64,
+}
+
+/// A workload of which a new version is rolled out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RolloutTarget {
+    /// Its name.
+    pub workload: String,
+    /// A bad release: its containers run, but never listen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails: bool,
+}
+
+/// A workload that gets another size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScaleTarget {
+    /// Its name.
+    pub workload: String,
+    /// Pods that it is to have.
+    pub replicas: u32,
+}
+
+/// A Service that gets another selector, as a blue/green switch gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SelectorTarget {
+    /// Its name.
+    pub service: String,
+    /// The labels that its Pods carry from then on.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// A Node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodeTarget {
+    /// Its name; absent: one is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// A zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ZoneTarget {
+    /// Its name; absent: one is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+/// There is only one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Everything {}
+
+/// A Pod of `workload` at random.
+#[must_use]
+pub fn any_pod_of(workload: &str) -> PodTarget {
+    PodTarget { workload: workload.to_owned(), place: None }
+}
