@@ -8,7 +8,7 @@ use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::RunResult;
-use svcsim_models::spec::{ChurnSpec, ClusterSpec};
+use svcsim_models::spec::{Action, ClusterSpec, EventSpec, any_pod_of};
 
 /// Longer than any run: a Pod that needs it to start is never ready.
 const NEVER: &str = "10000000s";
@@ -27,7 +27,7 @@ pub(super) fn stale(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     vector.knows_only(&["arrival_rate_rps", "endpoints", "nodes", "propagation_delay", "grace_ms"])?;
     let delay = vector.params.get("propagation_delay").and_then(Value::as_object).ok_or("no parameter `propagation_delay`")?;
     let longest = delay.get("high_ms").and_then(Value::as_f64).or_else(|| Some(TAIL * mean_ms(delay)?)).ok_or("a delay without a mean")?;
-    let at = longest / 1e3 + 0.1;
+    let at = 1.0;
     let world = World {
         nodes: vector.count("nodes")?,
         pods: vector.count("endpoints")?,
@@ -35,9 +35,9 @@ pub(super) fn stale(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         rate: vector.number("arrival_rate_rps")?,
         to_node: law(vector, "propagation_delay")?,
         warm_up: 0.0,
-        duration: 2.0 * at - 0.01,
+        duration: at + longest / 1e3,
     };
-    let spec = removing(world.spec()?, at, vector.number("grace_ms")?);
+    let spec = removing(world.spec()?, EventSpec::at(time(at), deletion()), vector.number("grace_ms")?);
     let (replications, share) = vector.short_replications(effort);
     let measure = |results: &[RunResult]| BTreeMap::from([("failed_requests_mean", results.iter().map(failed).sum())]);
     Ok(Plan { specs: vec![spec], replications, share, measure: Box::new(measure) })
@@ -54,9 +54,10 @@ pub(super) fn rolling(vector: &Vector, effort: &Effort) -> Result<Plan, String> 
         rate,
         to_node: milliseconds(vector.number("propagation_delay_ms")?).into(),
         warm_up: 0.0,
-        duration: f64::from(pods + 1) * step - 0.001,
+        duration: f64::from(pods + 1) * step,
     };
-    let spec = removing(world.spec()?, step, vector.number("grace_ms")?);
+    let steps = EventSpec { times: Some(pods), ..EventSpec::every(DistSpec::Constant(time(step)), deletion()) };
+    let spec = removing(world.spec()?, steps, vector.number("grace_ms")?);
     let (replications, share) = vector.short_replications(effort);
     let sent = rate * f64::from(pods) * step;
     let measure = move |results: &[RunResult]| {
@@ -87,9 +88,9 @@ pub(super) fn drain(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         duration: at + 0.001,
     };
     let with_grace = |ms: f64| -> Result<ClusterSpec, String> {
-        let mut spec = removing(world.spec()?, at, 0.0);
+        let mut spec = removing(world.spec()?, EventSpec::at(time(at), deletion()), 0.0);
         for workload in &mut spec.workloads {
-            workload.termination_grace = SimDuration::from_nanos_f64(ms * 1e6);
+            workload.termination_grace = time(ms / 1e3);
         }
         Ok(spec)
     };
@@ -113,16 +114,24 @@ fn drained(results: &[RunResult]) -> BTreeMap<&'static str, f64> {
     values
 }
 
-/// The same cluster, in which a Pod is deleted every `every` s, the first time at `every`, and serves on for `grace_ms`.
-fn removing(mut spec: ClusterSpec, every: f64, grace_ms: f64) -> ClusterSpec {
+fn time(s: f64) -> SimDuration {
+    SimDuration::from_nanos_f64(s * 1e9)
+}
+
+/// A Pod of the Service, at random, is deleted.
+fn deletion() -> Action {
+    Action::PodDelete(any_pod_of("web"))
+}
+
+/// The same cluster, in which `event` deletes Pods, which serve on for `grace_ms`.
+fn removing(mut spec: ClusterSpec, event: EventSpec, grace_ms: f64) -> ClusterSpec {
     for workload in &mut spec.workloads {
-        workload.pre_stop = SimDuration::from_nanos_f64(grace_ms * 1e6);
+        workload.pre_stop = time(grace_ms / 1e3);
     }
     for source in spec.traffic.values_mut() {
         source.timeout = source.timeout.or(Some(PATIENCE));
     }
-    let every = DistSpec::Constant(SimDuration::from_nanos_f64(every * 1e9));
-    spec.churn.insert("web".to_owned(), ChurnSpec { terminate_every: Some(every), ..ChurnSpec::default() });
+    spec.events.insert("removal".to_owned(), event);
     spec
 }
 
