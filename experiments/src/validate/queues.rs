@@ -9,6 +9,9 @@ use svcsim_models::record::RunResult;
 
 const PARAMETERS: &[&str] = &["pods", "servers_per_pod", "capacity_total", "discipline", "policy", "arrival_rate_rps", "service"];
 
+/// Requests beyond a quantile for it to be judged.
+const BEYOND_A_QUANTILE: f64 = 100.0;
+
 /// Poisson requests to Pods with servers and a line.
 pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     vector.knows_only(PARAMETERS)?;
@@ -61,6 +64,9 @@ fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
     values.extend(series.latency.mean_ns().map(|ns| ("sojourn_mean_ms", ns / 1e6)));
     values.extend(series.wait.mean().map(|ns| ("wait_mean_ms", ns / 1e6)));
     let quantiles = [("sojourn_p50_ms", 0.5), ("sojourn_p90_ms", 0.9), ("sojourn_p99_ms", 0.99), ("sojourn_p999_ms", 0.999)];
-    values.extend(quantiles.iter().filter_map(|(name, q)| Some((*name, series.latency.quantile(*q)?.as_millis_f64()))));
+    // Of fewer requests beyond it, a sample's quantile is biased by a good part of its standard error.
+    let enough = |q: f64| series.completed() as f64 * (1.0 - q) >= BEYOND_A_QUANTILE;
+    let judged = quantiles.iter().filter(|(_, q)| enough(*q));
+    values.extend(judged.filter_map(|(name, q)| Some((*name, series.latency.quantile(*q)?.as_millis_f64()))));
     values
 }

@@ -8,7 +8,7 @@ use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::RunResult;
-use svcsim_models::spec::{Action, ClusterSpec, EventSpec, any_pod_of};
+use svcsim_models::spec::{Action, ClusterSpec, EventSpec, ScaleTarget, any_pod_of};
 
 /// Longer than any run: a Pod that needs it to start is never ready.
 const NEVER: &str = "10000000s";
@@ -28,16 +28,18 @@ pub(super) fn stale(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let delay = vector.params.get("propagation_delay").and_then(Value::as_object).ok_or("no parameter `propagation_delay`")?;
     let longest = delay.get("high_ms").and_then(Value::as_f64).or_else(|| Some(TAIL * mean_ms(delay)?)).ok_or("a delay without a mean")?;
     let at = 1.0;
+    // A Pod that is deleted is replaced; one that is scaled away is not.
+    let fewer = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: vector.count("endpoints")? - 1 });
     let world = World {
         nodes: vector.count("nodes")?,
         pods: vector.count("endpoints")?,
-        behaviour: idle(NEVER),
+        behaviour: idle("0s"),
         rate: vector.number("arrival_rate_rps")?,
         to_node: law(vector, "propagation_delay")?,
         warm_up: 0.0,
         duration: at + longest / 1e3,
     };
-    let spec = removing(world.spec()?, EventSpec::at(time(at), deletion()), vector.number("grace_ms")?);
+    let spec = removing(world.spec()?, EventSpec::at(time(at), fewer), vector.number("grace_ms")?);
     let (replications, share) = vector.short_replications(effort);
     let measure = |results: &[RunResult]| BTreeMap::from([("failed_requests_mean", results.iter().map(failed).sum())]);
     Ok(Plan { specs: vec![spec], replications, share, measure: Box::new(measure) })
