@@ -32,6 +32,7 @@ pub struct Recorder {
     marks: Vec<EventMark>,
     programming: Histogram,
     convergence: Histogram,
+    slice_writes: u64,
 }
 
 /// Everything collected in a run, as it goes into its [`RunResult`].
@@ -46,6 +47,8 @@ pub struct Recorded {
     pub programming: Histogram,
     /// Times to convergence.
     pub convergence: Histogram,
+    /// EndpointSlices written.
+    pub slice_writes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ impl Recorder {
             marks: Vec::new(),
             programming: Histogram::new(DIGITS),
             convergence: Histogram::new(DIGITS),
+            slice_writes: 0,
         }
     }
 
@@ -162,6 +166,11 @@ impl Recorder {
         self.marks.push(EventMark { time: now, name: name.to_owned(), began, what });
     }
 
+    /// The EndpointSlice controller writes `n` slices; each is sent to every Node.
+    pub fn slices_written(&mut self, n: u64) {
+        self.slice_writes += n;
+    }
+
     /// A Node's proxy has finished the sync that applied a change of endpoints: network-programming latency, from the
     /// trigger to the end of the sync, as kube-proxy's SLI defines it.
     #[inline]
@@ -220,6 +229,7 @@ impl Recorder {
             marks: self.marks,
             programming: self.programming,
             convergence: self.convergence,
+            slice_writes: self.slice_writes,
         }
     }
 }
