@@ -1,19 +1,23 @@
 //! Runs to tables: rows per run, and per design point their means with intervals.
 
 use crate::design::Design;
-use crate::input::experiment::Loaded;
+use crate::expect;
+use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
 use crate::measures;
 use crate::output::tables::{
-    About, BalanceRow, ErrorRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineRow, VertexRow,
+    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
+    TimelineRow, VertexRow,
 };
 use crate::statistics::t_interval;
+use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
-use svcsim_engine::{Id, SimDuration};
+use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
+use svcsim_models::ids::{NodeId, ReplicaId};
 use svcsim_models::network::{Network, Vertex, VertexKind};
-use svcsim_models::record::{RunResult, SeriesResult};
+use svcsim_models::record::{Place, RunResult, SeriesResult, Window, around, spans};
 use svcsim_models::spec::ClusterSpec;
 
 /// Confidence of all intervals.
@@ -27,7 +31,8 @@ const FEWEST_ABOVE: f64 = 100.0;
 type Metrics = BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>;
 
 /// Everything the runs found, as tables. `runs` are in the design's order.
-pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], runs: &[RunResult]) -> Results {
+pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
+    let Planned { loaded, design, specs, claims } = planned;
     let mut results = Results { about: about(loaded, design, specs), ..Results::default() };
     let map = Map::of(specs);
     for (point, of_point) in runs.chunks(design.replications as usize).enumerate() {
@@ -37,7 +42,11 @@ pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], r
         for (replication, run) in of_point.iter().enumerate() {
             let replication = replication as u32;
             for (s, series) in compared(run).iter().enumerate() {
-                for (m, (metric, unit, value)) in measures::of_series(run, series).into_iter().enumerate() {
+                let mut of_series = measures::of_series(run, series, loaded.experiment.slo.as_ref());
+                if s == 0 {
+                    of_series.extend(measures::of_run(run));
+                }
+                for (m, (metric, unit, value)) in of_series.into_iter().enumerate() {
                     point.results.runs.push(RunRow {
                         point: point.point,
                         replication,
@@ -50,7 +59,8 @@ pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], r
                     metrics.entry(key).or_insert_with(|| (series.name.clone(), metric, unit, Vec::new())).3.push(value);
                 }
                 point.balance(replication, run, series);
-                point.errors(replication, series);
+                point.errors(replication, run, series, &specs[point.point as usize]);
+                point.events(replication, run, series, &specs[point.point as usize], loaded.experiment.slo.as_ref());
                 match latencies.get_mut(s) {
                     Some((_, pooled)) => pooled.merge(&series.latency),
                     None => latencies.push((series.name.clone(), series.latency.clone())),
@@ -65,6 +75,7 @@ pub(crate) fn collect(loaded: &Loaded, design: &Design, specs: &[ClusterSpec], r
     }
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
+    results.about.expectations = expect::judge(claims, &results);
     results
 }
 
@@ -108,18 +119,29 @@ impl PointTables<'_> {
         }
     }
 
-    fn errors(&mut self, replication: u32, series: &SeriesResult) {
+    fn errors(&mut self, replication: u32, run: &RunResult, series: &SeriesResult, spec: &ClusterSpec) {
         let ended = series.ended();
-        for outcome in Outcome::ALL.iter().filter(|o| **o != Outcome::Completed) {
-            let requests = series.outcomes[*outcome as usize];
+        let mut row = |cause: Outcome, place: String, requests: u64| {
             self.results.errors.push(ErrorRow {
                 point: self.point,
                 replication,
                 series: series.name.clone(),
-                cause: outcome.name().to_owned(),
+                cause: cause.name().to_owned(),
+                place,
                 requests,
                 share: if ended == 0 { 0.0 } else { requests as f64 / ended as f64 },
             });
+        };
+        for outcome in Outcome::ALL.iter().filter(|o| **o != Outcome::Completed) {
+            let places = series.lost.iter().filter(|((cause, _), _)| cause == outcome);
+            let mut left = series.outcomes[*outcome as usize];
+            for ((_, place), requests) in places {
+                row(*outcome, place_name(*place, run, spec), *requests);
+                left = left.saturating_sub(*requests);
+            }
+            if left > 0 || series.outcomes[*outcome as usize] == 0 {
+                row(*outcome, String::new(), left);
+            }
         }
     }
 
@@ -135,11 +157,66 @@ impl PointTables<'_> {
                 arrivals: w.arrivals,
                 completed: w.completed,
                 errors: w.errors,
+                serving_endpoints: w.serving_endpoints,
+                terminating_endpoints: w.terminating_endpoints,
+                capacity: w.capacity,
+                hottest_pod_requests: w.hottest_pod_requests,
                 latency_p50_ms: ms(w.latency_p50),
                 latency_p99_ms: ms(w.latency_p99),
                 ready_endpoints: w.ready_endpoints,
                 stale_nodes: w.stale_nodes,
             }));
+            let lost = |w: &Window| {
+                let causes = Outcome::ALL.iter().filter(|o| **o != Outcome::Completed);
+                causes.map(|o| (o.name(), w.outcomes[*o as usize])).filter(|(_, n)| *n > 0).collect::<Vec<_>>()
+            };
+            for (window, (cause, requests)) in series.timeline.iter().flat_map(|w| lost(w).into_iter().map(move |l| (w, l))) {
+                self.results.timeline_errors.push(TimelineErrorRow {
+                    point: self.point,
+                    replication,
+                    series: series.name.clone(),
+                    time_s: window.start.as_secs_f64(),
+                    cause: cause.to_owned(),
+                    requests: requests.into(),
+                });
+            }
+        }
+    }
+
+    /// What a series met before, during and after each event of a run.
+    fn events(&mut self, replication: u32, run: &RunResult, series: &SeriesResult, spec: &ClusterSpec, slo: Option<&SloSection>) {
+        // What one lost request takes of the budget of the run.
+        let part = slo.filter(|_| series.ended() > 0).map(|slo| 1.0 / (slo.error_budget() * series.ended() as f64));
+        for span in spans(&run.marks, SimTime::ZERO + spec.run.duration) {
+            let mut row = |phase: &str, (metric, unit, value): measures::Measure| {
+                self.results.events.push(EventRow {
+                    point: self.point,
+                    replication,
+                    event: span.name.clone(),
+                    what: span.what.clone(),
+                    began_s: span.began.as_secs_f64(),
+                    ended_s: span.ended.as_secs_f64(),
+                    series: series.name.clone(),
+                    phase: phase.to_owned(),
+                    metric,
+                    unit: unit.to_owned(),
+                    value,
+                });
+            };
+            let phases = around(&span, &series.stretches);
+            for (phase, stretches) in ["before", "during", "after"].into_iter().zip(phases) {
+                measures::of_phase(stretches, part).into_iter().for_each(|measure| row(phase, measure));
+            }
+            let last_lost = phases[1..].iter().flat_map(|p| p.iter()).filter_map(|s| s.last_lost).max();
+            let recovery = last_lost.map_or(0.0, |last| last.since(span.began).as_secs_f64());
+            row("whole", ("recovery".to_owned(), "s", recovery));
+            let under_way = |w: &&Window| w.start + w.width > span.began && w.start < span.ended;
+            let fewest = |of: fn(&Window) -> u32| series.timeline.iter().filter(under_way).map(of).min();
+            for (metric, unit, value) in
+                [("ready_fewest", "Pods", fewest(|w| w.ready_endpoints)), ("capacity_fewest", "requests", fewest(|w| w.capacity))]
+            {
+                value.into_iter().for_each(|v| row("during", (metric.to_owned(), unit, v.into())));
+            }
         }
     }
 
@@ -210,6 +287,20 @@ impl PointTables<'_> {
                 utilisation: mean(&|r| at(r).utilisation),
             });
         }
+    }
+}
+
+/// Where requests were lost, by name.
+fn place_name(place: Place, run: &RunResult, spec: &ClusterSpec) -> String {
+    let node = |node: NodeId| spec.nodes.get(node.index()).map(|n| n.name.clone());
+    let replica = |replica: ReplicaId| run.pods.iter().find(|p| p.replica == replica.index()).map(|p| p.name.clone());
+    match place {
+        Place::Client => "client".to_owned(),
+        Place::Dns => "dns".to_owned(),
+        Place::LoadBalancer => "load balancer".to_owned(),
+        Place::Network => "network".to_owned(),
+        Place::Node(id) => node(id).unwrap_or_default(),
+        Place::Replica(id) => replica(id).unwrap_or_default(),
     }
 }
 
@@ -297,6 +388,7 @@ fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
         assumptions: experiment.metadata.assumptions.clone(),
         not_modelled: loaded.not_modelled.clone(),
         warnings: warnings(loaded, design, specs),
+        expectations: Vec::new(),
     }
 }
 

@@ -10,7 +10,8 @@ const MOST_UNITS: u64 = 1_000_000;
 
 /// Columns of the tables that have one for each factor too (`output/tables.rs`), as far as a factor could be called so.
 const COLUMNS: &str = "point replication series metric unit value mean ci_low ci_high confidence replications warning pod node zone \
-    requests connections utilisation cause share arrivals completed errors event from to messages bytes dropped";
+    requests connections utilisation cause place share arrivals completed errors capacity event what phase from to messages bytes \
+    dropped";
 
 /// A combination of levels.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ mod collect;
 mod conform;
 mod design;
 mod execute;
+mod expect;
 mod input;
 mod measures;
 mod output;

@@ -4,6 +4,7 @@ mod bad_input;
 mod conformance;
 mod desk;
 mod determinism;
+mod expecting;
 mod explaining;
 mod features;
 mod golden;

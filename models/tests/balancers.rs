@@ -381,7 +381,7 @@ fn checks_of_pods_that_are_gone_take_their_time() {
     spec.load_balancer = LoadBalancerSpec::by_name("awsNlbIp").expect("a preset");
     deletions(&mut spec, "web", constant(secs(7)));
     spec.run.duration = secs(60);
-    source(&mut spec).timeout = Some(secs(1));
+    source(&mut spec).timeout = Some(ms(900));
     let result = run_one(&spec, 0);
     // Two targets checked every 10 s, and a few more on their way out; every other event is a request's or a Pod's.
     assert!(result.events < 6 * result.series[0].arrivals_ever + 2_000, "{} events", result.events);

@@ -69,9 +69,91 @@ pub struct Experiment {
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts.
     pub run: RunSpec,
+    /// What clients were promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<SloSection>,
     /// What is varied and how often it is repeated.
     #[serde(default)]
     pub design: DesignSection,
+    /// What the results must show; `run` fails if they do not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<ExpectSection>,
+}
+
+/// A service level objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SloSection {
+    /// Part of all requests that must succeed, such as `99.9%`.
+    pub availability: Percentage,
+}
+
+impl SloSection {
+    /// The part of all requests that may be lost.
+    #[must_use]
+    pub fn error_budget(&self) -> f64 {
+        (100.0 - self.availability.0) / 100.0
+    }
+}
+
+/// A percentage from 0 to below 100, written with its sign.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Percentage(f64);
+
+impl TryFrom<String> for Percentage {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = text.strip_suffix('%').and_then(|n| n.trim().parse().ok());
+        number.filter(|n| (0.0..100.0).contains(n)).map(Self).ok_or_else(|| format!("`{text}` is not an availability: write 99.9%"))
+    }
+}
+
+impl From<Percentage> for String {
+    fn from(percentage: Percentage) -> Self {
+        format!("{}%", percentage.0)
+    }
+}
+
+/// A claim about the results. Numbers are in the metric's unit, or carry their own: `5ms`, `0.1%`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectSection {
+    /// The claim in a sentence.
+    pub claim: String,
+    /// The metric it is about.
+    pub metric: String,
+    /// The series; by default all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// Levels of factors: the claim is about every design point that has them.
+    #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub at: BTreeMap<String, Value>,
+    /// Levels in which the points that these are compared with differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub of: BTreeMap<String, Value>,
+    /// The value, or with `of` the difference, is above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<Value>,
+    /// It is below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<Value>,
+    /// It lies between these two, or is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<[Value; 2]>,
+    /// It is this in every replication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<Value>,
+    /// The ratio of the two means is above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_above: Option<f64>,
+    /// It is below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_below: Option<f64>,
+    /// It lies between these two, or is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_within: Option<[f64; 2]>,
 }
 
 /// What an experiment is called and what it asks.
@@ -585,7 +667,7 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
 fn can_vary(path: &str) -> Result<(), (String, String)> {
     let head = path.split(['.', '[']).next().unwrap_or(path);
     match head {
-        "apiVersion" | "kind" | "metadata" | "design" => {
+        "apiVersion" | "kind" | "metadata" | "slo" | "design" | "expect" => {
             let problem = format!("`{path}` cannot be varied: no run depends on it");
             Err((problem, "name a field under network, pods, traffic, ..., or of a Kubernetes object".to_owned()))
         }

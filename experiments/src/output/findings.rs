@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 
 use super::format::{self, interval, list, number, percent, plural};
 use super::plots::loads;
-use super::tables::Results;
+use super::safe_level;
+use super::tables::{Results, Verdict};
 use super::view::{ALL, Case, View};
 
 /// A sentence or two about the results.
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Recommendation,
     /// Latency.
     Latency,
+    /// The shortest time at which nothing is lost.
+    Safe,
     /// Lost requests.
     Losses,
     /// Evenness of load.
@@ -59,6 +62,7 @@ pub(crate) fn findings(results: &Results) -> Vec<Finding> {
     };
     let losses = Ranking::new(&view, "error_rate", false);
     let balance = Ranking::new(&view, "jain_requests", true);
+    found.extend(safe_level::findings(&view));
     if cases.len() > 1 {
         found.extend(recommendation(&view, &p99, losses.as_ref(), balance.as_ref()));
     }
@@ -597,6 +601,12 @@ pub(crate) fn warnings(results: &Results) -> Vec<String> {
     warnings
 }
 
+/// A judged claim in a line.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let Verdict { claim, expected, found, met } = verdict;
+    format!("expectation {}: {claim} [expected {expected}; found {found}]", if *met { "met" } else { "failed" })
+}
+
 /// Labels as a list, the rest as a number where there are many.
 fn named(labels: &[String]) -> String {
     if labels.len() <= NAMED + 1 { list(labels) } else { format!("{} and {} others", labels[..NAMED].join(", "), labels.len() - NAMED) }
@@ -630,6 +640,12 @@ pub(crate) fn terminal_table(results: &Results) -> String {
         for (i, line) in format::wrap(&finding.text, COLUMNS - 2).iter().enumerate() {
             let _ = writeln!(out, "{} {line}", if i == 0 { "*" } else { " " });
         }
+    }
+    if !results.about.expectations.is_empty() {
+        out.push('\n');
+    }
+    for line in results.about.expectations.iter().flat_map(|v| format::wrap(&verdict(v), COLUMNS)) {
+        let _ = writeln!(out, "{line}");
     }
     match warnings(results).len() {
         0 => {}

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::tables::{
-    About, BalanceRow, ErrorRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineRow, VertexRow,
+    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
+    TimelineRow, VertexRow,
 };
 
 /// A small generator; only its variety matters.
@@ -140,6 +141,7 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
                     replication,
                     series: "all".into(),
                     cause: cause.into(),
+                    place: "node-0".into(),
                     requests: (share * 180_000.0).round() as u64,
                     share,
                 });
@@ -153,11 +155,19 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
             ] {
                 r.incidents.push(IncidentRow { point, replication, time_s, event: event.into(), pod: pod.into(), node: node.into() });
             }
+            events(&mut r, point, replication, entry);
             for w in 0..120 {
                 let time_s = f64::from(w) * 0.5;
                 let after = |t: f64, width: f64| if time_s >= t && time_s < t + width { 1.0 - (time_s - t) / width } else { 0.0 };
                 let lost = 1500.0 * entry.loss.sqrt() * (after(12.0, 2.5) * 0.9 + after(30.0, 1.5) * 0.6) * (1.0 + 0.1 * noise.bell());
                 let errors = lost.max(0.0) as u64;
+                for (cause, requests) in [("refused", errors / 3), ("blackhole", errors - errors / 3)] {
+                    if requests > 0 {
+                        let (series, cause) = ("all".into(), cause.into());
+                        r.timeline_errors.push(TimelineErrorRow { point, replication, series, time_s, cause, requests });
+                    }
+                }
+                let slow = 1.0 + 4.0 * after(12.0, 4.0) + 2.0 * after(28.0, 10.0);
                 r.timeline.push(TimelineRow {
                     point,
                     replication,
@@ -168,9 +178,13 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
                     completed: 1500 - errors.min(1500),
                     errors,
                     latency_p50_ms: Some(p99 * 0.21),
-                    latency_p99_ms: if w == 3 { None } else { Some(p99) },
+                    latency_p99_ms: if w == 3 { None } else { Some(p99 * slow * (1.0 + 0.03 * noise.bell())) },
                     ready_endpoints: if (12.0..18.5).contains(&time_s) || (30.0..31.0).contains(&time_s) { 5 } else { 6 },
                     stale_nodes: (6.0 * (after(12.5, 1.5) + after(30.0, 1.0) + after(18.5, 1.0))) as u32,
+                    serving_endpoints: 6,
+                    terminating_endpoints: u32::from((30.0..33.0).contains(&time_s)),
+                    capacity: 48,
+                    hottest_pod_requests: 300,
                 });
             }
         }
@@ -187,6 +201,32 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
     summarise(&mut r, &per_point, replications);
     vertices(&mut r);
     r
+}
+
+/// A node that crashes and comes back, and a rollout.
+fn events(r: &mut Results, point: u32, replication: u32, entry: &Entry) {
+    for (event, what, began_s, ended_s, slow, lost) in [
+        ("node-0 crashes", "Node node-0 is off", 12.0, 16.0, 4.0, 900.0),
+        ("rollout", "deployments.frontend restarts", 28.0, 40.0, 2.0, 300.0),
+    ] {
+        let mut push = |phase: &str, metric: &str, unit: &str, value: f64| {
+            let (event, what, phase, metric, unit) = (event.into(), what.into(), phase.into(), metric.into(), unit.into());
+            let series = "all".into();
+            r.events.push(EventRow { point, replication, event, what, began_s, ended_s, series, phase, metric, unit, value });
+        };
+        let lost = lost * entry.loss.sqrt() + f64::from(replication % 3);
+        for (phase, slow, lost) in [("before", 1.0, 0.0), ("during", slow, lost), ("after", 1.1, (lost / 50.0).floor())] {
+            push(phase, "requests", "requests", 30_000.0);
+            push(phase, "latency_p99", "ms", entry.p99 * slow);
+            push(phase, "error_rate", "ratio", lost / 30_000.0);
+            push(phase, "requests_lost", "requests", lost);
+            push(phase, "error_budget_burned", "ratio", lost / 180.0);
+            push(phase, "errors_blackhole", "requests", lost);
+        }
+        push("during", "ready_fewest", "Pods", 5.0);
+        push("during", "capacity_fewest", "requests", 40.0);
+        push("whole", "recovery", "s", 2.4 + 0.1 * f64::from(replication));
+    }
 }
 
 fn about(points: usize, replications: u32) -> About {
@@ -220,6 +260,7 @@ fn about(points: usize, replications: u32) -> About {
         ],
         assumptions: vec!["readinessProbe: periodSeconds 10 (Kubernetes' default; the manifest has none)".into()],
         not_modelled: vec!["frontend: spec.template.spec.containers[0].resources.limits.cpu".into()],
+        expectations: Vec::new(),
         warnings: vec![
             "The Pods of node-0 are at 94% utilisation with \u{201C}NodePort, Local\u{201D}: its p99 depends on the length of the run."
                 .into(),

@@ -79,8 +79,8 @@ pub(crate) fn unit_of<'a>(metric: &str, unit: &'a str) -> &'a str {
         return unit;
     }
     match metric {
-        "error_rate" | "utilisation" => "share",
-        _ if metric.ends_with("_share") => "share",
+        "error_rate" | "error_budget_burned" => "share",
+        _ if metric.ends_with("_share") || metric.ends_with("utilisation") => "share",
         _ if metric.starts_with("jain_") || metric.starts_with("cv_") || metric.contains("_over_") => "",
         _ => unit,
     }

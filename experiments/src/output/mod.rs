@@ -3,12 +3,14 @@
 use std::io;
 use std::path::Path;
 
+mod around_events;
 pub(crate) mod explain;
 pub(crate) mod findings;
-mod format;
+pub(crate) mod format;
 pub(crate) mod plots;
 pub(crate) mod provenance;
 pub(crate) mod report;
+mod safe_level;
 pub(crate) mod tables;
 mod view;
 

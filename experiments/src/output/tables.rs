@@ -51,6 +51,23 @@ pub(crate) struct About {
     pub(crate) not_modelled: Vec<String>,
     /// What a reader has to know before believing a number.
     pub(crate) warnings: Vec<String>,
+    /// Whether the results are as the experiment said that they would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) expectations: Vec<Verdict>,
+}
+
+/// A claim of the experiment about its results, judged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Verdict {
+    /// The claim in a sentence.
+    pub(crate) claim: String,
+    /// What must hold, such as "requests_lost: above 0 requests".
+    pub(crate) expected: String,
+    /// What was found; where the claim failed, only what it failed by.
+    pub(crate) found: String,
+    /// Whether it holds.
+    pub(crate) met: bool,
 }
 
 /// One design point: its name and the level of each factor.
@@ -181,6 +198,8 @@ rows! {
         series: String,
         /// Why they were lost.
         cause: String,
+        /// Where: a Node, a replica, or what else stands on the way.
+        place: String,
         /// How many.
         requests: u64,
         /// Part of all requests of the series.
@@ -206,10 +225,54 @@ rows! {
         latency_p50_ms: Option<f64>,
         /// 99th percentile of the same.
         latency_p99_ms: Option<f64>,
-        /// Endpoints ready at the end of the window.
+        /// Endpoints ready, at their fewest in the window.
         ready_endpoints: u32,
-        /// Nodes whose view of the endpoints was out of date at the end of the window.
+        /// Nodes whose view of the endpoints was out of date, at their most in the window.
         stale_nodes: u32,
+        /// Endpoints that served at the end of the window: ready, whether being deleted or not.
+        serving_endpoints: u32,
+        /// Endpoints that were being deleted at the end of the window.
+        terminating_endpoints: u32,
+        /// Requests that the ready endpoints could serve at once, at the fewest.
+        capacity: u32,
+        /// Requests that the Pod took in that took in the most.
+        hottest_pod_requests: u32,
+    }
+
+    /// Requests lost to one cause in one window of time of one run; only where there are any.
+    TimelineErrorRow in "timeline_errors.csv" {
+        keys { point: u32, replication: u32, }
+        /// The source.
+        series: String,
+        /// Start of the window in which they ended.
+        time_s: f64,
+        /// Why they were lost.
+        cause: String,
+        /// How many.
+        requests: u64,
+    }
+
+    /// One metric of one run in one phase around an event.
+    EventRow in "events.csv" {
+        keys { point: u32, replication: u32, }
+        /// The event's name in the experiment.
+        event: String,
+        /// What happened, and to what.
+        what: String,
+        /// When it began.
+        began_s: f64,
+        /// When it was repaired, or counts as over.
+        ended_s: f64,
+        /// What is compared inside a point; `all` for the whole.
+        series: String,
+        /// `before`, `during`, `after`, or `whole` for all three.
+        phase: String,
+        /// Stable name, such as `latency_p99`.
+        metric: String,
+        /// Unit of the value.
+        unit: String,
+        /// The value.
+        value: f64,
     }
 
     /// Something that happened to a Pod or Node in one run.
@@ -286,6 +349,10 @@ pub(crate) struct Results {
     pub(crate) errors: Vec<ErrorRow>,
     /// Windows of time per run.
     pub(crate) timeline: Vec<TimelineRow>,
+    /// Lost requests by window and cause, per run.
+    pub(crate) timeline_errors: Vec<TimelineErrorRow>,
+    /// Metrics around events, per run.
+    pub(crate) events: Vec<EventRow>,
     /// What happened to Pods and Nodes, per run.
     pub(crate) incidents: Vec<IncidentRow>,
     /// Distribution of latency per design point.
@@ -306,6 +373,8 @@ impl Results {
         self.write_table(dir, &self.balance, &mut rows)?;
         self.write_table(dir, &self.errors, &mut rows)?;
         self.write_table(dir, &self.timeline, &mut rows)?;
+        self.write_table(dir, &self.timeline_errors, &mut rows)?;
+        self.write_table(dir, &self.events, &mut rows)?;
         self.write_table(dir, &self.incidents, &mut rows)?;
         self.write_table(dir, &self.latency, &mut rows)?;
         self.write_table(dir, &self.vertices, &mut rows)?;
@@ -335,6 +404,8 @@ impl Results {
             balance: read_table(dir, &about, &rows)?,
             errors: read_table(dir, &about, &rows)?,
             timeline: read_table(dir, &about, &rows)?,
+            timeline_errors: read_table(dir, &about, &rows)?,
+            events: read_table(dir, &about, &rows)?,
             incidents: read_table(dir, &about, &rows)?,
             latency: read_table(dir, &about, &rows)?,
             vertices: read_table(dir, &about, &rows)?,

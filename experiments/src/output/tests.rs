@@ -144,7 +144,31 @@ fn figures_are_byte_stable_and_written_twice() {
         assert_eq!(u32::from_be_bytes(png[16..20].try_into().unwrap()), 1600);
     }
     let names: Vec<&str> = figures.iter().map(|f| f.name.as_str()).collect();
-    assert_eq!(names[..5], ["latency_ccdf", "p99_by_entry", "pod_load", "errors_timeline", "topology_map"]);
+    assert_eq!(names[..5], ["latency_ccdf", "p99_by_entry", "pod_load", "timeline", "topology_map"]);
+}
+
+#[test]
+fn the_timeline_names_causes_events_and_what_its_panels_show() {
+    let mut results = fixture::results(2, 2);
+    let timeline = |results: &Results| plots::figures(results).into_iter().find(|f| f.name == "timeline").expect("it is there").svg;
+    let svg = timeline(&results);
+    for (text, times) in [
+        ("node-0 crashes", 2),
+        ("rollout", 2),
+        ("lost: blackhole", 1),
+        ("lost: refused", 1),
+        ("p99 (ms)", 2),
+        ("lost / window", 2),
+        ("Nodes with an old view", 1),
+        ("terminating", 1),
+        ("time (s)", 1),
+    ] {
+        assert_eq!(svg.matches(&format!(">{text}")).count(), times, "{text}");
+    }
+    results.events.clear();
+    results.timeline_errors.clear();
+    let svg = timeline(&results);
+    assert!(!svg.contains("rollout") && svg.contains(">lost: other causes"), "errors without a cause are drawn all the same");
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
 }
 
 fn told(planned: &Planned, args: &ExplainArgs) -> Result<Story, Failure> {
-    let Planned { loaded, design, specs } = planned;
+    let Planned { loaded, design, specs, .. } = planned;
     let wrong = |field: &str, problem: String, fix: String| Failure::from(InputError::new(field, problem, fix));
     let counted = |n: usize| if n == 1 { "only 0".to_owned() } else { format!("0 to {}", n - 1) };
     let (Some(spec), Some(point)) = (specs.get(args.point), design.points.get(args.point)) else {

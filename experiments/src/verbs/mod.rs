@@ -11,6 +11,7 @@ pub(crate) mod verify;
 
 use crate::design::Design;
 use crate::execute::{self, Stopped};
+use crate::expect::{self, Claim};
 use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
 use serde_json::Value;
@@ -83,12 +84,15 @@ pub(crate) struct Planned {
     pub(crate) loaded: Loaded,
     pub(crate) design: Design,
     pub(crate) specs: Vec<ClusterSpec>,
+    /// What its results must show.
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// Reads an experiment and checks every point of its design.
 pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Failure> {
     let loaded = Loaded::read(path, sets)?;
     let design = Design::of(&loaded.experiment.design).map_err(|e| loaded.placed(e))?;
+    let claims = expect::claims(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     let specs = execute::specs(&loaded, &design)?;
-    Ok(Planned { loaded, design, specs })
+    Ok(Planned { loaded, design, specs, claims })
 }

@@ -26,14 +26,23 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let progress = !args.quiet && std::io::stderr().is_terminal();
     let (results, cost) = simulate(&planned, args.threads, progress, &interrupted)?;
     let dir = write(&planned, &results, &cost, &place)?;
-    if args.quiet {
-        return Ok(());
-    }
     match args.format {
+        _ if args.quiet => {}
         Format::Text => print!("{}", text(&results, &place, &dir, &cost)),
         Format::Json => println!("{}", as_json(&results, &dir)),
     }
-    Ok(())
+    as_expected(&results, args.quiet)
+}
+
+/// Fails if the results do not meet an expectation; tells which if nothing else has.
+fn as_expected(results: &Results, tell: bool) -> Result<(), Failure> {
+    let all = &results.about.expectations;
+    let failed: Vec<String> = all.iter().filter(|v| !v.met).map(findings::verdict).collect();
+    let details = if tell { format!("\n{}", failed.join("\n")) } else { String::new() };
+    match failed.len() {
+        0 => Ok(()),
+        n => Err(Failure::Failed(format!("{n} of {} expectations failed{details}", all.len()))),
+    }
 }
 
 /// Runs every unit and makes the tables.
@@ -43,12 +52,12 @@ pub(crate) fn simulate(
     progress: bool,
     interrupted: &AtomicBool,
 ) -> Result<(Results, Cost), Failure> {
-    let Planned { loaded, design, specs } = planned;
+    let Planned { loaded, design, specs, .. } = planned;
     let start = Instant::now();
     let runs = execute(loaded, design, specs, threads, progress, interrupted)?;
     let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
     let events = runs.iter().map(|r| r.events).sum();
-    let results = collect(loaded, design, specs, &runs);
+    let results = collect(planned, &runs);
     Ok((
         results,
         Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
@@ -95,5 +104,6 @@ fn as_json(results: &Results, dir: &Path) -> Value {
             "mean": r.mean, "ci_low": r.ci_low, "ci_high": r.ci_high, "replications": r.replications, "warning": r.warning,
         })
     });
-    json!({ "results": dir, "warnings": results.about.warnings, "summary": rows.collect::<Vec<_>>() })
+    json!({ "results": dir, "warnings": results.about.warnings, "expectations": results.about.expectations,
+        "summary": rows.collect::<Vec<_>>() })
 }

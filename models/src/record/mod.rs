@@ -1,11 +1,14 @@
 //! What is measured: the cluster tells the [`Recorder`] what happens, and it answers nothing.
 
+mod phases;
 mod run_result;
 
-pub use run_result::{EventMark, Incident, LinkResult, Place, PodResult, RunResult, SeriesResult, Window};
+pub use phases::{SETTLING, Span, Stretch, around, spans};
+pub use run_result::{EndpointCounts, EventMark, Incident, LinkResult, Place, PodResult, RunResult, SeriesResult, Window};
 
 use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
+use phases::Cuts;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{IdVec, SimDuration, SimTime};
 
@@ -30,6 +33,7 @@ pub struct Recorder {
     series: IdVec<SourceId, SeriesRecorder>,
     incidents: Vec<Incident>,
     marks: Vec<EventMark>,
+    cuts: Cuts,
     programming: Histogram,
     convergence: Histogram,
     slice_writes: u64,
@@ -56,6 +60,8 @@ struct SeriesRecorder {
     result: SeriesResult,
     window: Window,
     window_latency: Histogram,
+    /// Requests that each replica took in since the window began.
+    window_requests: Vec<u32>,
 }
 
 impl Recorder {
@@ -64,15 +70,17 @@ impl Recorder {
     #[must_use]
     pub fn new(sources: &[&str], replicas: usize, measure_from: SimTime) -> Self {
         let series = |name: &&str| SeriesRecorder {
-            result: SeriesResult::new(name, replicas, DIGITS),
+            result: SeriesResult { stretches: vec![Stretch::new(measure_from, DIGITS)], ..SeriesResult::new(name, replicas, DIGITS) },
             window: Window::default(),
             window_latency: Histogram::new(WINDOW_DIGITS),
+            window_requests: vec![0; replicas],
         };
         Self {
             measure_from,
             series: sources.iter().map(series).collect(),
             incidents: Vec::new(),
             marks: Vec::new(),
+            cuts: Cuts::new(measure_from),
             programming: Histogram::new(DIGITS),
             convergence: Histogram::new(DIGITS),
             slice_writes: 0,
@@ -93,14 +101,17 @@ impl Recorder {
         for s in self.series.iter_mut() {
             s.result.requests_by_replica.resize(replicas, 0);
             s.result.connections_by_replica.resize(replicas, 0);
+            s.window_requests.resize(replicas, 0);
         }
     }
 
     /// A Pod takes a request in, over a new connection or an old one.
     #[inline]
     pub fn admitted(&mut self, request: &Request, replica: ReplicaId) {
+        let s = &mut self.series[request.source];
+        s.window_requests[replica.0 as usize] += 1;
         if request.start >= self.measure_from {
-            let result = &mut self.series[request.source].result;
+            let result = &mut s.result;
             result.requests_by_replica[replica.0 as usize] += 1;
             result.connections_by_replica[replica.0 as usize] += u64::from(request.fresh);
         }
@@ -112,6 +123,7 @@ impl Recorder {
         let s = &mut self.series[request.source];
         s.result.outcomes_ever[outcome as usize] += 1;
         let completed = outcome == Outcome::Completed;
+        s.window.outcomes[outcome as usize] += 1;
         s.window.completed += u64::from(completed);
         s.window.errors += u64::from(!completed);
         let latency = now - request.start;
@@ -121,9 +133,8 @@ impl Recorder {
         if request.start < self.measure_from {
             return;
         }
-        s.result.outcomes[outcome as usize] += 1;
+        s.result.stretches[self.cuts.of(request.start)].record(request.start, outcome, latency);
         if completed {
-            s.result.latency.record(latency);
             s.result.wait.record(request.waited.as_nanos());
             s.result.waited += u64::from(request.waited > SimDuration::ZERO);
             s.result.service.record(request.demand.as_nanos());
@@ -164,6 +175,19 @@ impl Recorder {
     /// An event of the experiment begins or, where it has an end, is repaired.
     pub fn event(&mut self, now: SimTime, name: &str, began: bool, what: String) {
         self.marks.push(EventMark { time: now, name: name.to_owned(), began, what });
+        self.cut(now);
+        if began {
+            self.cut(now + SETTLING);
+        }
+    }
+
+    /// Requests sent from `time` on, which is not in the past, are counted apart from those before.
+    fn cut(&mut self, time: SimTime) {
+        if let Some(place) = self.cuts.cut(time) {
+            for id in self.series.ids() {
+                self.series[id].result.stretches.insert(place, Stretch::new(time, DIGITS));
+            }
+        }
     }
 
     /// The EndpointSlice controller writes `n` slices; each is sent to every Node.
@@ -192,18 +216,28 @@ impl Recorder {
         }
     }
 
-    /// A window of the timeline ends: `state` gives, for a source, its Service's ready endpoints at their
-    /// fewest and its stale Nodes at their most in the window.
-    pub fn close_window(&mut self, start: SimTime, width: SimDuration, mut state: impl FnMut(SourceId) -> (u32, u32)) {
+    /// A window of the timeline ends: `state` gives, for a source, what its Service's endpoints were like in it.
+    pub fn close_window(&mut self, start: SimTime, width: SimDuration, mut state: impl FnMut(SourceId) -> EndpointCounts) {
         for id in self.series.ids() {
             let s = &mut self.series[id];
-            let (ready_endpoints, stale_nodes) = state(id);
             let quantile = |q| s.window_latency.quantile(q);
-            let window =
-                Window { start, width, latency_p50: quantile(0.5), latency_p99: quantile(0.99), ready_endpoints, stale_nodes, ..s.window };
-            s.result.timeline.push(window);
+            let counts = state(id);
+            s.result.timeline.push(Window {
+                start,
+                width,
+                latency_p50: quantile(0.5),
+                latency_p99: quantile(0.99),
+                hottest_pod_requests: s.window_requests.iter().copied().max().unwrap_or(0),
+                ready_endpoints: counts.ready,
+                capacity: counts.capacity,
+                serving_endpoints: counts.serving,
+                terminating_endpoints: counts.terminating,
+                stale_nodes: counts.stale_nodes,
+                ..s.window
+            });
             s.window = Window::default();
             s.window_latency.reset();
+            s.window_requests.fill(0);
         }
     }
 
@@ -218,6 +252,10 @@ impl Recorder {
             let mut result = s.result;
             result.in_flight = in_flight(id);
             result.backends = backends(id);
+            for stretch in &result.stretches {
+                result.latency.merge(&stretch.latency);
+                result.outcomes.iter_mut().zip(&stretch.outcomes).for_each(|(to, from)| *to += from);
+            }
             let ended: u64 = result.outcomes_ever.iter().sum();
             assert_eq!(result.arrivals_ever, ended + result.in_flight, "ledger of {}: arrivals = outcomes + in flight", result.name);
             result

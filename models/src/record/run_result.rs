@@ -1,5 +1,6 @@
 //! [`RunResult`]: what one run found, before any statistics over runs.
 
+use super::Stretch;
 use crate::cluster::Outcome;
 use crate::ids::{LinkId, NodeId, ReplicaId};
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct SeriesResult {
     pub connections_by_replica: Vec<u64>,
     /// The run in windows, warm-up included.
     pub timeline: Vec<Window>,
+    /// Measured requests by when they were sent, in the stretches that events cut the run into.
+    pub stretches: Vec<Stretch>,
 }
 
 impl SeriesResult {
@@ -128,6 +131,7 @@ impl SeriesResult {
             requests_by_replica: vec![0; replicas],
             connections_by_replica: vec![0; replicas],
             timeline: Vec::new(),
+            stretches: Vec::new(),
         }
     }
 
@@ -150,6 +154,7 @@ impl SeriesResult {
         add(&mut self.connections_by_replica, &other.connections_by_replica);
         self.latency.merge(&other.latency);
         self.staleness.merge(&other.staleness);
+        self.stretches.iter_mut().zip(&other.stretches).for_each(|(to, from)| to.merge(from));
         self.wait.merge(&other.wait);
         self.service.merge(&other.service);
         self.network.merge(&other.network);
@@ -185,13 +190,38 @@ pub struct Window {
     pub completed: u64,
     /// Requests lost.
     pub errors: u64,
+    /// Requests that ended, by outcome.
+    pub outcomes: [u32; Outcome::ALL.len()],
     /// Median latency of the responses.
     pub latency_p50: Option<SimDuration>,
     /// Their 99th percentile.
     pub latency_p99: Option<SimDuration>,
+    /// Requests that the replica took in that took in the most.
+    pub hottest_pod_requests: u32,
     /// Ready Pods of the Service, at their fewest.
     pub ready_endpoints: u32,
+    /// Requests that these can serve at once.
+    pub capacity: u32,
+    /// Pods that serve (condition `serving` of EndpointSlices: ready, whether being deleted or not), at the window's end.
+    pub serving_endpoints: u32,
+    /// Pods that are being deleted (condition `terminating`), at the window's end.
+    pub terminating_endpoints: u32,
     /// Nodes whose view of the Service is not the newest, at their most.
+    pub stale_nodes: u32,
+}
+
+/// What the endpoints of a Service were like in a window; see [`Window`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointCounts {
+    /// Ready ones, at their fewest.
+    pub ready: u32,
+    /// Requests that these can serve at once.
+    pub capacity: u32,
+    /// Serving ones.
+    pub serving: u32,
+    /// Terminating ones.
+    pub terminating: u32,
+    /// Nodes with another view than the newest, at their most.
     pub stale_nodes: u32,
 }
 

@@ -2,11 +2,11 @@
 
 mod axes;
 mod canvas;
-mod errors_timeline;
 mod latency_ccdf;
 mod p99_by_entry;
 mod png;
 mod pod_load;
+mod timeline;
 mod topology_map;
 
 use std::path::Path;
@@ -43,8 +43,7 @@ pub(crate) struct Figure {
 /// Every figure of the results, in the order of the report.
 pub(crate) fn figures(results: &Results) -> Vec<Figure> {
     let view = View::new(results);
-    let mut figures =
-        vec![latency_ccdf::figure(&view), p99_by_entry::figure(&view), pod_load::figure(&view), errors_timeline::figure(&view)];
+    let mut figures = vec![latency_ccdf::figure(&view), p99_by_entry::figure(&view), pod_load::figure(&view), timeline::figure(&view)];
     figures.extend(topology_map::figures(&view));
     figures
 }

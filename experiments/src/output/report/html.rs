@@ -66,7 +66,7 @@ pub(super) fn render(title: &str, blocks: &[Block]) -> String {
 
 fn class(kind: Kind) -> &'static str {
     match kind {
-        Kind::Recommendation => "recommendation",
+        Kind::Recommendation | Kind::Safe => "recommendation",
         Kind::Caution => "caution",
         Kind::Latency | Kind::Losses | Kind::Balance | Kind::Reason => "finding",
     }
@@ -75,6 +75,7 @@ fn class(kind: Kind) -> &'static str {
 fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Recommendation => "Choice.",
+        Kind::Safe => "Safe.",
         Kind::Latency => "Latency.",
         Kind::Losses => "Losses.",
         Kind::Balance => "Balance.",

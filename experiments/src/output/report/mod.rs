@@ -6,11 +6,13 @@ mod markdown;
 use std::path::Path;
 use std::{fs, io};
 
+use super::around_events::{self, Around};
 use super::findings::{self, Finding, causes, words};
 use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
-use super::tables::Results;
-use super::view::{Case, View};
+use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
+use super::tables::{Results, Verdict};
+use super::view::{Case, Estimate, View};
 
 /// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
 pub(crate) fn write(results: &Results, figures: &[Figure], dir: &Path) -> io::Result<()> {
@@ -99,19 +101,50 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         percent_plain(confidence)
     )));
     for (caption, metrics) in [
-        ("Latency, throughput and losses", &["latency_mean", "latency_p50", "latency_p99", "latency_p999", "throughput", "error_rate"][..]),
+        (
+            "Latency, throughput and losses",
+            &["latency_mean", "latency_p50", "latency_p99", "latency_p999", "throughput", "error_rate", "error_budget_burned"][..],
+        ),
         (
             "Balance and way of the requests",
             &["jain_requests", "max_over_mean_requests", "utilisation", "extra_hop_share", "cross_zone_share", "snat_share"][..],
         ),
+        (
+            "Nodes' views of the endpoints",
+            &[
+                "stale_decision_share",
+                "staleness_p99",
+                "network_programming_p50",
+                "network_programming_p99",
+                "convergence_mean",
+                "convergence_max",
+            ][..],
+        ),
     ] {
         blocks.extend(metric_table(&view, caption, metrics).map(Block::Table));
+    }
+    for found in safe_levels(&view) {
+        blocks.push(Block::Heading(format!("Shortest safe {}", found.factor)));
+        blocks.push(Block::Table(safe_table(&found, about.replications)));
+    }
+    let around = around_events::by_case(&view);
+    if !around.is_empty() {
+        blocks.push(Block::Heading("Around events".to_owned()));
+        for (case, events) in &around {
+            blocks.push(Block::Paragraph(format!("{}:", case.label)));
+            blocks.push(Block::Bullets(events.iter().map(|e| e.sentence(about.replications)).collect()));
+        }
+        blocks.push(Block::Table(events_table(&around)));
     }
     blocks.push(Block::Heading("Lost requests by cause".to_owned()));
     blocks.push(match losses_table(&view) {
         Some(table) => Block::Table(table),
         None => Block::Paragraph("No request was lost.".to_owned()),
     });
+    if !about.expectations.is_empty() {
+        blocks.push(Block::Heading("Expectations".to_owned()));
+        blocks.push(Block::Table(expectations_table(&about.expectations)));
+    }
     let warnings = findings::warnings(results);
     blocks.push(Block::Heading("Warnings".to_owned()));
     blocks.push(if warnings.is_empty() { Block::Paragraph("None.".to_owned()) } else { Block::Warnings(warnings) });
@@ -163,12 +196,7 @@ fn metric_table(view: &View<'_>, caption: &str, metrics: &[&str]) -> Option<Tabl
     let row = |case: &Case| {
         let cells = present.iter().map(|m| match view.estimate(case, m) {
             None => Cell::text("n/a"),
-            Some(e) => {
-                let text = interval(e.mean, e.ends, unit(m));
-                let (value, small) = text.split_once(" [").map_or((text.as_str(), String::new()), |(v, rest)| (v, format!("[{rest}")));
-                let value = value.split(' ').next().unwrap_or(value);
-                Cell { text: value.to_owned(), small, key: Some(e.mean) }
-            }
+            Some(e) => estimate_cell(e, unit(m)),
         });
         std::iter::once(Cell::text(case.label.clone())).chain(cells).collect()
     };
@@ -194,6 +222,69 @@ fn losses_table(view: &View<'_>) -> Option<Table> {
     }
     let head = ["case", "cause", "requests per run", "part of all requests", "part of all losses"].map(str::to_owned).to_vec();
     Some(Table { caption: "Requests that did not end well, by what ended them".to_owned(), head, rows })
+}
+
+/// Levels up to the shortest safe one, with what the shorter ones lose.
+fn safe_table(found: &SafeLevels, runs: u32) -> Table {
+    let others = found.groups.iter().any(|g| !g.label.is_empty());
+    let mut rows = Vec::new();
+    for group in &found.groups {
+        for level in group.shorter().iter().chain(group.safe()) {
+            let is_safe = group.safe().is_some_and(|safe| safe.label == level.label);
+            let verdict = if is_safe { "shortest safe" } else { "" };
+            let mut row = if others { vec![Cell::text(group.label.clone())] } else { Vec::new() };
+            row.push(Cell::text(level.label.clone()));
+            row.push(Cell::number(per_run(level.lost, runs), level.lost));
+            row.push(Cell::text(by_cause(level, runs)));
+            row.push(Cell::text(verdict));
+            rows.push(row);
+        }
+    }
+    let mut head = if others { vec!["with".to_owned()] } else { Vec::new() };
+    head.extend([&found.factor, "lost per run", "by cause", ""].map(str::to_owned));
+    let caption =
+        format!("The smallest {} from which on no request was lost in any replication, and what every shorter one lost", found.factor);
+    Table { caption, head, rows }
+}
+
+/// A mean without its unit, which heads the column, and its interval beside it.
+fn estimate_cell(e: Estimate, unit: &str) -> Cell {
+    let text = interval(e.mean, e.ends, unit);
+    let (value, small) = text.split_once(" [").map_or((text.as_str(), String::new()), |(v, rest)| (v, format!("[{rest}")));
+    let value = value.split(' ').next().unwrap_or(value);
+    Cell { text: value.to_owned(), small, key: Some(e.mean) }
+}
+
+/// A row for each case, event and phase.
+fn events_table(around: &[(&Case, Vec<Around>)]) -> Table {
+    let metrics = [("latency_p99", "ms"), ("error_rate", "ratio"), ("requests_lost", "requests"), ("error_budget_burned", "ratio")];
+    let mut rows = Vec::new();
+    for (case, events) in around {
+        for (event, phase) in events.iter().flat_map(|e| ["before", "during", "after"].map(|phase| (e, phase))) {
+            if event.estimate(phase, "requests").is_none() {
+                continue;
+            }
+            let mut row = vec![Cell::text(case.label.clone()), Cell::text(event.event.clone()), Cell::text(phase)];
+            row.extend(metrics.map(|(metric, unit)| match event.estimate(phase, metric) {
+                Some(e) => estimate_cell(e, unit_of(metric, unit)),
+                None => Cell::text(""),
+            }));
+            rows.push(row);
+        }
+    }
+    let head = ["case", "event", "phase", "p99 (ms)", "lost (%)", "lost per run", "error budget (%)"].map(str::to_owned).to_vec();
+    let caption = "Before, during and after each event, by when requests were sent".to_owned();
+    Table { caption, head, rows }
+}
+
+fn expectations_table(verdicts: &[Verdict]) -> Table {
+    let row = |v: &Verdict| {
+        let met = if v.met { "met" } else { "FAILED" };
+        Vec::from([v.claim.as_str(), met, &v.expected, &v.found].map(Cell::text))
+    };
+    let head = ["claim", "verdict", "expected", "found"].map(str::to_owned).to_vec();
+    let caption = "What the experiment said that it would find, judged by the means over replications with their intervals".to_owned();
+    Table { caption, head, rows: verdicts.iter().map(row).collect() }
 }
 
 fn design_table(results: &Results) -> Table {

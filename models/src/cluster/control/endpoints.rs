@@ -6,6 +6,7 @@ use crate::cluster::{Cluster, Ctx, Event, Update};
 use crate::control_plane::{conditions, hints, topology};
 use crate::dataplane::{Change, RuleSet};
 use crate::ids::{NodeId, PodId, ServiceId, WorkloadId};
+use crate::record::EndpointCounts;
 use crate::spec::{ContainerPortSpec, TargetPort};
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -240,13 +241,18 @@ impl Cluster {
         }
     }
 
-    /// Fewest ready Pods and most stale Nodes of `service` since the last call.
-    pub(in crate::cluster) fn window_state(&mut self, service: ServiceId) -> (u32, u32) {
+    /// The endpoints of `service` since the last call: ready ones at their fewest, stale Nodes at their most, the others as they are.
+    pub(in crate::cluster) fn window_state(&mut self, service: ServiceId) -> EndpointCounts {
         let nodes = self.nodes.len() as u32;
+        let workloads = self.table.services[service].backends.iter().map(|w| &self.workloads[*w]);
+        let servers = workloads.clone().map(|w| w.concurrency).max().unwrap_or(0);
+        let pods = || workloads.clone().flat_map(|w| &w.pods).map(|p| &self.pods[*p]).filter(|p| p.exists());
+        let serving = pods().filter(|p| p.ready).count() as u32;
+        let terminating = pods().filter(|p| p.terminating).count() as u32;
         let state = &mut self.endpoints[service];
-        let extremes = (state.ready_fewest, state.stale_most);
+        let (ready, stale_nodes) = (state.ready_fewest, state.stale_most);
         state.ready_fewest = state.ready;
         state.stale_most = nodes - state.fresh_nodes;
-        extremes
+        EndpointCounts { ready, capacity: ready * servers, serving, terminating, stale_nodes }
     }
 }
