@@ -42,6 +42,8 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Check the model against known answers of queueing and load-balancing theory, each as ordinary runs
+    Validate(ValidateArgs),
     /// Follow one request through the cluster: each hop, rule, rewriting, choice and wait, in words
     Explain(ExplainArgs),
     /// Build report and figures of a results directory again from its tables
@@ -82,6 +84,23 @@ pub(crate) struct RunArgs {
     /// Say nothing but errors
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What `svcsim validate` takes.
+#[derive(Parser)]
+pub(crate) struct ValidateArgs {
+    /// Files of known answers, e.g. experiments/validation/quick.json
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How much of the suggested work to do; less makes intervals wider
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = scale)]
+    pub(crate) scale: f64,
+    /// Keys every random number
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How to say what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 /// What `svcsim explain` takes.
@@ -140,6 +159,11 @@ fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "expected 1 to 1024; leave it out for one a core".to_owned())
 }
 
+/// A share of the work, or a multiple.
+fn scale(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|s| (1e-4..=1e3).contains(s)).ok_or_else(|| "expected 0.0001 to 1000".to_owned())
+}
+
 /// `path=value`, the value as YAML would read it.
 fn assignment(text: &str) -> Result<(String, Value), String> {
     let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. run.duration=30s")?;
@@ -155,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Check { experiments } => verbs::check::check(&experiments),
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
         Verb::Conform { files, format } => verbs::conform::conform(&files, format),
+        Verb::Validate(args) => verbs::validate::validate(&args),
         Verb::Explain(args) => verbs::explain::explain(&args),
         Verb::Report { dir } => verbs::report::report(&dir),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),

@@ -10,6 +10,7 @@ mod input;
 mod measures;
 mod output;
 mod statistics;
+mod validate;
 mod verbs;
 
 use std::process::ExitCode;

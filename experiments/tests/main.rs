@@ -13,3 +13,4 @@ mod incidents;
 mod interruption;
 mod odd_input;
 mod printing;
+mod validation;

@@ -286,7 +286,19 @@ impl Loaded {
     pub fn read(path: &Path, sets: &[(String, Value)]) -> Result<Self, Vec<InputError>> {
         let mut files = Files::default();
         let text = files.read(path, "").map_err(|e| vec![e])?;
-        let source = Source::new(path, text.strip_prefix('\u{feff}').unwrap_or(&text));
+        Self::resolve(path, &text, sets, files)
+    }
+
+    /// The same of a text that is in no file.
+    ///
+    /// # Errors
+    /// As those of [`Self::read`].
+    pub fn parse(name: &Path, text: &str, sets: &[(String, Value)]) -> Result<Self, Vec<InputError>> {
+        Self::resolve(name, text, sets, Files::default())
+    }
+
+    fn resolve(path: &Path, text: &str, sets: &[(String, Value)], mut files: Files) -> Result<Self, Vec<InputError>> {
+        let source = Source::new(path, text.strip_prefix('\u{feff}').unwrap_or(text));
         let mut reader = Reader::new(&source);
         let mut tree = reader.tree(API_VERSION).map_err(|e| vec![e])?;
         let mut object_sets = Vec::new();

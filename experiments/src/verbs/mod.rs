@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod validate;
 pub(crate) mod verify;
 
 use crate::design::Design;

@@ -136,6 +136,7 @@ impl Recorder {
         s.result.stretches[self.cuts.of(request.start)].record(request.start, outcome, latency);
         if completed {
             s.result.wait.record(request.waited.as_nanos());
+            s.result.waited += u64::from(request.waited > SimDuration::ZERO);
             s.result.service.record(request.demand.as_nanos());
             let in_pod = request.waited + request.demand;
             s.result.network.record(latency.saturating_sub(in_pod).as_nanos());

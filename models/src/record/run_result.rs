@@ -75,6 +75,8 @@ pub struct SeriesResult {
     pub latency: Histogram,
     /// Time in the Pod beyond the demand, ns.
     pub wait: Tally,
+    /// Requests that spent longer in the Pod than their demand.
+    pub waited: u64,
     /// Demand, ns.
     pub service: Tally,
     /// The rest: links, load balancer, ns.
@@ -117,6 +119,7 @@ impl SeriesResult {
             in_flight: 0,
             latency: Histogram::new(digits),
             wait: Tally::default(),
+            waited: 0,
             service: Tally::default(),
             network: Tally::default(),
             hops: Tally::default(),
@@ -144,6 +147,7 @@ impl SeriesResult {
         self.extra_hop += other.extra_hop;
         self.cross_zone += other.cross_zone;
         self.snat += other.snat;
+        self.waited += other.waited;
         add(&mut self.outcomes_ever, &other.outcomes_ever);
         add(&mut self.outcomes, &other.outcomes);
         add(&mut self.requests_by_replica, &other.requests_by_replica);

@@ -88,8 +88,14 @@ impl Cluster {
         self.rules.replace(rules(&self.published[service]), rules(&set));
         self.published[service] = Rc::clone(&set);
         self.follow_pods(service, ctx);
+        // A watch delivers in order: no change overtakes an earlier one that is still on its way to the same Node.
+        let mut earliest = vec![ctx.now(); self.nodes.len()];
+        for &(at, node) in self.updates.iter().filter(|u| u.service == service).flat_map(|u| &u.wave) {
+            earliest[node.index()] = earliest[node.index()].max(at);
+        }
         let p = &mut self.propagation;
-        let mut wave: Vec<_> = self.nodes.ids().map(|n| (ctx.now() + p.to_node.sample_duration(&mut p.stream), n)).collect();
+        let arrival = |n: NodeId| ((ctx.now() + p.to_node.sample_duration(&mut p.stream)).max(earliest[n.index()]), n);
+        let mut wave: Vec<_> = self.nodes.ids().map(arrival).collect();
         wave.sort_unstable_by_key(|w| Reverse(*w));
         let Some(&(first, _)) = wave.last() else { return };
         let update = Update { service, set, wave };

@@ -1,0 +1,164 @@
+//! Verdicts: what runs found against what is known, in standard errors, never by a fixed percentage.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Standard errors that a mean may be off: some 6 in 100000 right ones are called wrong.
+const K: f64 = 4.0;
+/// A standard error above this many times the expected one says that the runs tell too little, or something else.
+const MOST_ERROR: f64 = 1.5;
+
+/// A mean over replications and its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    pub(crate) mean: f64,
+    pub(crate) se: f64,
+}
+
+impl Estimate {
+    /// The mean of independent `values`; `None` for fewer than two or any that is not finite.
+    fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < 2 || values.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
+        Some(Self { mean, se: (variance / n).sqrt() })
+    }
+
+    /// The variance of independent `values`: the mean of their squared deviations, whose spread gives its standard error.
+    fn of_variance(values: &[f64]) -> Option<Self> {
+        let mean = Self::of(values)?.mean;
+        let n = values.len() as f64;
+        let squares: Vec<f64> = values.iter().map(|v| (v - mean) * (v - mean) * n / (n - 1.0)).collect();
+        Self::of(&squares)
+    }
+
+    /// Of the statistic `name`; that of `<x>_variance` is the variance over replications of `<x>_mean`.
+    pub(crate) fn of_statistic(name: &str, samples: &[BTreeMap<&'static str, f64>]) -> Option<Self> {
+        let values = |name: &str| samples.iter().map(|s| s.get(name).copied()).collect::<Option<Vec<f64>>>();
+        match (values(name), name.strip_suffix("_variance")) {
+            (Some(values), _) => Self::of(&values),
+            (None, Some(of)) => Self::of_variance(&values(&format!("{of}_mean"))?),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What is said of one statistic.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed(String),
+    /// Nothing is judged, and why.
+    NotJudged(&'static str),
+}
+
+impl Verdict {
+    pub(crate) const fn passed(&self) -> Option<bool> {
+        match self {
+            Self::Passed => Some(true),
+            Self::Failed(_) => Some(false),
+            Self::NotJudged(_) => None,
+        }
+    }
+}
+
+/// One statistic of a vector: what is known, what was found, and the verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) statistic: String,
+    pub(crate) expected: f64,
+    pub(crate) found: Option<Estimate>,
+    /// Standard errors between them.
+    pub(crate) z: Option<f64>,
+    pub(crate) verdict: Verdict,
+}
+
+/// Compares; `suggested_se` is what a right simulator's standard error would be.
+pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, suggested_se: Option<f64>) -> Finding {
+    let value = expected.get("value").and_then(Value::as_f64);
+    let kind = expected.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let finding = |z, verdict| Finding { statistic: statistic.to_owned(), expected: value.unwrap_or(f64::NAN), found, z, verdict };
+    let Some(value) = value else { return finding(None, Verdict::NotJudged("what is expected is no number")) };
+    let Some(estimate) = found else { return finding(None, Verdict::NotJudged("not measured by a run")) };
+    let own_se = expected.get("se").and_then(Value::as_f64).unwrap_or(0.0);
+    let se = estimate.se.hypot(own_se);
+    let gap = estimate.mean - value;
+    let z = match (gap == 0.0, se > 0.0) {
+        (true, _) => 0.0,
+        (false, true) => gap / se,
+        (false, false) => f64::INFINITY.copysign(gap),
+    };
+    if expected.get("se_test").and_then(Value::as_bool) == Some(false) {
+        return finding(Some(z), Verdict::NotJudged("its variance is infinite: standard errors say nothing"));
+    }
+    let off = match kind {
+        "upper bound" => z > K,
+        "lower bound" => z < -K,
+        "exact" | "simulated" => z.abs() > K,
+        _ if kind.starts_with("numeric") => z.abs() > K,
+        _ => return finding(Some(z), Verdict::NotJudged("a limit, for information")),
+    };
+    let weak = suggested_se.filter(|s| *s > 0.0 && estimate.se > MOST_ERROR * s);
+    let verdict = match (off, weak) {
+        (true, _) => Verdict::Failed(format!("{:.1} standard errors off; at most {K} are chance", z.abs())),
+        (false, Some(s)) => Verdict::Failed(format!("standard error {:.3e}, expected about {s:.3e}: too large to tell", estimate.se)),
+        (false, None) => Verdict::Passed,
+    };
+    finding(Some(z), verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const FOUND: Option<Estimate> = Some(Estimate { mean: 10.0, se: 0.5 });
+
+    fn verdict(expected: &Value, suggested: f64) -> Option<bool> {
+        judge("x", expected, FOUND, Some(suggested)).verdict.passed()
+    }
+
+    #[test]
+    fn a_mean_by_hand() {
+        let e = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("five values");
+        assert_eq!((e.mean, e.se), (3.0, 0.5f64.sqrt()));
+        assert_eq!((Estimate::of(&[1.0]), Estimate::of(&[1.0, f64::NAN])), (None, None));
+    }
+
+    #[test]
+    fn a_variance_by_hand_and_its_standard_error() {
+        let e = Estimate::of_variance(&[0.0, 0.0, 2.0, 2.0]).expect("four values");
+        assert!((e.mean - 4.0 / 3.0).abs() < 1e-12 && e.se == 0.0, "all deviate alike: {e:?}");
+        let e = Estimate::of_variance(&[0.0, 1.0, 5.0]).expect("three values");
+        assert!((e.mean - 7.0).abs() < 1e-12, "{e:?}");
+        // Squared deviations 4, 1, 9, times 3/2: 6, 1.5, 13.5; their variance 36.75, over three.
+        assert!((e.se - 12.25f64.sqrt()).abs() < 1e-12, "{e:?}");
+    }
+
+    #[test]
+    fn four_standard_errors_are_chance_and_more_are_not() {
+        assert_eq!(verdict(&json!({"value": 12.0, "kind": "exact"}), 0.5), Some(true));
+        assert_eq!(verdict(&json!({"value": 12.1, "kind": "exact"}), 0.5), Some(false));
+        assert_eq!(verdict(&json!({"value": 12.1, "kind": "numeric (error < 1e-9)"}), 0.5), Some(false));
+        assert_eq!(verdict(&json!({"value": 12.1, "kind": "simulated", "se": 0.5}), 0.5), Some(true));
+    }
+
+    #[test]
+    fn bounds_have_one_side() {
+        assert_eq!(verdict(&json!({"value": 20.0, "kind": "upper bound"}), 0.5), Some(true));
+        assert_eq!(verdict(&json!({"value": 7.9, "kind": "upper bound"}), 0.5), Some(false));
+        assert_eq!(verdict(&json!({"value": 2.0, "kind": "lower bound"}), 0.5), Some(true));
+        assert_eq!(verdict(&json!({"value": 12.1, "kind": "lower bound"}), 0.5), Some(false));
+    }
+
+    #[test]
+    fn runs_that_tell_too_little_fail_and_limits_are_not_judged() {
+        assert_eq!(verdict(&json!({"value": 10.0, "kind": "exact"}), 0.33), Some(false));
+        assert_eq!(verdict(&json!({"value": 50.0, "kind": "asymptotic"}), 0.5), None);
+        assert_eq!(verdict(&json!({"value": 50.0, "kind": "exact", "se_test": false}), 0.5), None);
+        assert_eq!(judge("x", &json!({"value": 1.0, "kind": "exact"}), None, None).verdict.passed(), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! Known answers: vectors of queueing and load-balancing theory become ordinary runs, and what these find is compared with
+//! what is known.
+//!
+//! A family of vectors is one line in [`FAMILIES`] and one function in a file below, which makes a [`Plan`] of a vector's
+//! parameters. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
+
+mod judge;
+mod queues;
+mod removals;
+mod world;
+
+pub(crate) use judge::{Finding, Verdict};
+
+use crate::input::error::{InputError, Span};
+use judge::{Estimate, judge};
+use rayon::prelude::*;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use svcsim_engine::random::{Streams, entity};
+use svcsim_models::cluster::run;
+use svcsim_models::record::RunResult;
+use svcsim_models::spec::ClusterSpec;
+
+/// The schema of the files that are understood.
+const SCHEMA: &str = "svcsim-theory-vectors/1";
+/// Fewest replications that a standard error is believed of.
+const FEWEST_REPLICATIONS: u64 = 20;
+
+/// Makes runs of a vector, or says why it cannot.
+type Plans = fn(&Vector, &Effort) -> Result<Plan, String>;
+
+/// Every family of vectors that runs can express.
+const FAMILIES: &[(&str, Plans)] = &[
+    ("M/M/1", queues::plan),
+    ("M/M/c", queues::plan),
+    ("M/M/c/K", queues::plan),
+    ("M/G/c/c (Erlang B)", queues::plan),
+    ("M/G/1 FIFO", queues::plan),
+    ("M/G/1 processor sharing", queues::plan),
+    ("M/D/c", queues::plan),
+    ("random split", queues::plan),
+    ("requests to a removed pod", removals::stale),
+    ("rolling update, errors from stale endpoints", removals::rolling),
+    ("graceful termination", removals::drain),
+];
+
+/// How much of the suggested work is done, and by which random numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// Share of the suggested requests, or of the replications where no requests are suggested.
+    pub(crate) scale: f64,
+    /// Keys every random stream.
+    pub(crate) seed: u64,
+}
+
+/// One vector, as far as it concerns a run.
+struct Vector {
+    id: String,
+    family: String,
+    params: Map<String, Value>,
+    expected: Map<String, Value>,
+    run: Map<String, Value>,
+}
+
+/// What a replication runs, and what is read off its results.
+struct Plan {
+    /// Run once in each replication, with the same random numbers.
+    specs: Vec<ClusterSpec>,
+    replications: u64,
+    /// Requests done over requests suggested, of which standard errors depend.
+    share: f64,
+    /// The value of each statistic in one replication.
+    measure: Box<dyn Fn(&[RunResult]) -> BTreeMap<&'static str, f64> + Sync>,
+}
+
+/// What became of one vector.
+pub(crate) struct Outcome {
+    pub(crate) id: String,
+    pub(crate) family: String,
+    /// Statistic by statistic; or why there are none.
+    pub(crate) findings: Result<Vec<Finding>, String>,
+}
+
+impl Outcome {
+    /// Passed or failed; `None` if nothing could be judged.
+    pub(crate) fn passed(&self) -> Option<bool> {
+        let findings = self.findings.as_ref().ok()?;
+        let judged = || findings.iter().filter_map(|f| f.verdict.passed());
+        judged().next()?;
+        Some(judged().all(|passed| passed))
+    }
+}
+
+/// Vectors known to be of the documented shape.
+pub(crate) struct Vectors(Vec<Entry>);
+
+enum Entry {
+    Runs(Vector),
+    Skipped { id: String, family: String, reason: &'static str },
+}
+
+/// Reads the vectors in `text`, which came from `file`: one JSON document, or one measurement a line in `.jsonl`.
+///
+/// # Errors
+/// The file is not of the documented shape.
+pub(crate) fn read(file: &Path, text: &str) -> Result<Vectors, InputError> {
+    if file.extension().is_some_and(|e| e == "jsonl") {
+        return read_lines(file, text);
+    }
+    let wrong = |field: &str, problem: &str, fix: &str| InputError::new(field, problem, fix).in_file(file, text.into(), None);
+    let document: Value = serde_json::from_str(text).map_err(|e| not_json(file, text, &e, 0))?;
+    match document.get("schema").and_then(Value::as_str) {
+        Some(SCHEMA) => {}
+        found => {
+            let found = found.map_or_else(|| "missing".to_owned(), |s| format!("`{s}`"));
+            return Err(wrong("schema", &format!("{found}; expected `{SCHEMA}`"), "give a file of known answers of that schema"));
+        }
+    }
+    let Some(vectors) = document.get("vectors").and_then(Value::as_array) else {
+        return Err(wrong("vectors", "missing, or no list", "give `\"vectors\": [...]`"));
+    };
+    let entry = |(i, v): (usize, &Value)| entry(v).map_err(|(key, problem)| wrong(&format!("vectors[{i}].{key}"), problem, "correct it"));
+    vectors.iter().enumerate().map(entry).collect::<Result<_, _>>().map(Vectors)
+}
+
+/// Measurements of a testbed: none of them is turned into a run yet.
+fn read_lines(file: &Path, text: &str) -> Result<Vectors, InputError> {
+    let mut entries = Vec::new();
+    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let measurement: Value = serde_json::from_str(line).map_err(|e| not_json(file, text, &e, i))?;
+        let text_of = |key: &str| measurement.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (Some(id), Some(family)) = (text_of("id"), text_of("exp")) else {
+            let at = Span { line: i + 1, column: 1, length: 1 };
+            let error = InputError::new("id", "no `id` or no `exp`; expected a measurement", "give one JSON object a line");
+            return Err(error.in_file(file, text.into(), Some(at)));
+        };
+        entries.push(Entry::Skipped { id, family, reason: "measurements of testbeds are not turned into runs yet" });
+    }
+    Ok(Vectors(entries))
+}
+
+fn not_json(file: &Path, text: &str, error: &serde_json::Error, lines_before: usize) -> InputError {
+    let at = Span { line: lines_before + error.line().max(1), column: error.column().max(1), length: 1 };
+    InputError::new("", format!("not JSON: {error}"), "give a file of known answers").in_file(file, text.into(), Some(at))
+}
+
+fn entry(vector: &Value) -> Result<Entry, (&'static str, &'static str)> {
+    let text = |key: &'static str| vector.get(key).and_then(Value::as_str).map(str::to_owned).ok_or((key, "missing, or no text"));
+    let (id, family) = (text("id")?, text("family")?);
+    if vector.get("kind").is_some() {
+        return Ok(Entry::Skipped { id, family, reason: "a calculation, not a simulation: nothing to run" });
+    }
+    let map = |key: &'static str| vector.get(key).and_then(Value::as_object).cloned().ok_or((key, "missing, or no object"));
+    let vector = Vector { id, family, params: map("params")?, expected: map("expected")?, run: map("run")? };
+    if vector.expected.values().any(|e| e.get("value").is_none() || e.get("kind").and_then(Value::as_str).is_none()) {
+        return Err(("expected", "a statistic without `value` or `kind`"));
+    }
+    Ok(Entry::Runs(vector))
+}
+
+/// Runs all vectors, one after another, each with its replications in parallel.
+pub(crate) fn validate(vectors: Vectors, effort: &Effort) -> Vec<Outcome> {
+    let outcome = |entry| match entry {
+        Entry::Skipped { id, family, reason } => Outcome { id, family, findings: Err(reason.to_owned()) },
+        Entry::Runs(vector) => Outcome { findings: findings(&vector, effort), id: vector.id, family: vector.family },
+    };
+    vectors.0.into_iter().map(outcome).collect()
+}
+
+fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
+    let Some((_, plans)) = FAMILIES.iter().find(|(family, _)| *family == vector.family) else {
+        return Err(format!("no run expresses the family `{}` yet", vector.family));
+    };
+    let plan = plans(vector, effort)?;
+    let replication = |r: u64| -> Result<BTreeMap<&'static str, f64>, String> {
+        // Vectors share no random numbers, so that their verdicts are independent.
+        let streams = Streams::new(effort.seed ^ entity(&vector.id), r);
+        let results: Result<Vec<RunResult>, String> = plan
+            .specs
+            .iter()
+            .map(|spec| run(spec, &streams, &|| true).map_err(|e| e.to_string())?.ok_or_else(|| "interrupted".to_owned()))
+            .collect();
+        Ok((plan.measure)(&results?))
+    };
+    let samples: Vec<_> = (0..plan.replications).into_par_iter().map(replication).collect::<Result<_, _>>()?;
+    let suggested = vector.run.get("se").and_then(Value::as_object);
+    let finding = |(name, expected): (&String, &Value)| {
+        let estimate = Estimate::of_statistic(name, &samples);
+        let se = suggested.and_then(|s| s.get(name)).and_then(Value::as_f64);
+        judge(name, expected, estimate, se.map(|se| se / plan.share.sqrt()))
+    };
+    Ok(vector.expected.iter().map(finding).collect())
+}
+
+impl Vector {
+    /// A number of its parameters.
+    fn number(&self, key: &str) -> Result<f64, String> {
+        let value = self.params.get(key).ok_or_else(|| format!("no parameter `{key}`"))?;
+        value.as_f64().filter(|v| *v >= 0.0).ok_or_else(|| format!("parameter `{key}` is no number of at least 0"))
+    }
+
+    /// A whole number from 1 to 10000 of its parameters.
+    fn count(&self, key: &str) -> Result<u32, String> {
+        let value = self.number(key)?;
+        let whole = value.fract() == 0.0 && (1.0..=10_000.0).contains(&value);
+        if whole { Ok(value as u32) } else { Err(format!("parameter `{key}` is no whole number from 1 to 10000")) }
+    }
+
+    /// A vector with a parameter that nobody reads would be another model than the one that is run.
+    fn knows_only(&self, keys: &[&str]) -> Result<(), String> {
+        match self.params.keys().find(|k| !keys.contains(&k.as_str())) {
+            Some(key) => Err(format!("parameter `{key}` is not known in this family")),
+            None => Ok(()),
+        }
+    }
+
+    fn suggested(&self, key: &str) -> Option<f64> {
+        self.run.get(key).and_then(Value::as_f64).filter(|v| *v >= 0.0)
+    }
+
+    /// Replications of a vector whose replications are short: scaled, at least [`FEWEST_REPLICATIONS`]; and what share that is.
+    fn short_replications(&self, effort: &Effort) -> (u64, f64) {
+        let suggested = self.suggested("replications").unwrap_or(1_000.0).max(1.0);
+        let done = (suggested * effort.scale).ceil().max(FEWEST_REPLICATIONS as f64);
+        (done as u64, done / suggested)
+    }
+}

@@ -1,0 +1,90 @@
+//! `svcsim validate`: known answers against ordinary runs.
+
+use super::Failure;
+use crate::cli::{Format, ValidateArgs};
+use crate::input::files::Files;
+use crate::validate::{Effort, Finding, Outcome, Verdict, read, validate as run_vectors};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Runs the vectors of all files and says what passed.
+pub(crate) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
+    let mut files = Files::default();
+    // All are read before any is run: bad input is told at once.
+    let mut vectors = Vec::new();
+    for file in &args.files {
+        let text = files.read(file, "")?;
+        vectors.push(read(file, &text)?);
+    }
+    let effort = Effort { scale: args.scale, seed: args.seed };
+    let outcomes: Vec<Outcome> = vectors.into_iter().flat_map(|v| run_vectors(v, &effort)).collect();
+    match args.format {
+        Format::Json => println!("{}", to_json(&outcomes)),
+        Format::Text => print!("{}", to_text(&outcomes)),
+    }
+    if outcomes.iter().any(|o| o.passed() == Some(false)) { Err(Failure::Reported) } else { Ok(()) }
+}
+
+fn totals(outcomes: &[Outcome]) -> [usize; 3] {
+    [Some(true), Some(false), None].map(|passed| outcomes.iter().filter(|o| o.passed() == passed).count())
+}
+
+fn to_text(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        if let Ok(findings) = &outcome.findings {
+            text += &format!("{} ({})\n", outcome.id, outcome.family);
+            text.extend(findings.iter().map(line));
+        }
+    }
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for outcome in outcomes.iter().filter(|o| o.passed().is_none()) {
+        let reason = outcome.findings.as_ref().err().map_or("no statistic of it can be judged", String::as_str);
+        reasons.entry(reason).or_default().push(&outcome.id);
+    }
+    for (reason, ids) in &reasons {
+        text += &format!("skipped: {reason}: {}\n", ids.join(", "));
+    }
+    let [passed, failed, skipped] = totals(outcomes);
+    text += &format!("{passed} passed, {failed} failed");
+    text += &if skipped > 0 { format!(", {skipped} skipped\n") } else { "\n".to_owned() };
+    text
+}
+
+/// Expected, simulated with its interval of 95 % (1.96 standard errors), distance and verdict.
+fn line(f: &Finding) -> String {
+    let found = f.found.map_or_else(
+        || "simulated -".to_owned(),
+        |e| format!("simulated {:.6} [{:.6}, {:.6}]", e.mean, e.mean - 1.96 * e.se, e.mean + 1.96 * e.se),
+    );
+    let z = f.z.map_or_else(String::new, |z| format!("  z {z:+.2}"));
+    let verdict = match &f.verdict {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::Failed(why) => format!("FAILED: {why}"),
+        Verdict::NotJudged(why) => format!("not judged: {why}"),
+    };
+    format!("  {:32} expected {:.6}  {found}{z}  {verdict}\n", f.statistic, f.expected)
+}
+
+fn to_json(outcomes: &[Outcome]) -> Value {
+    let finding = |f: &Finding| {
+        let (verdict, reason) = match &f.verdict {
+            Verdict::Passed => ("passed", Value::Null),
+            Verdict::Failed(why) => ("failed", why.as_str().into()),
+            Verdict::NotJudged(why) => ("notJudged", (*why).into()),
+        };
+        json!({
+            "statistic": f.statistic, "expected": f.expected, "simulated": f.found.map(|e| e.mean),
+            "standardError": f.found.map(|e| e.se), "z": f.z, "verdict": verdict, "reason": reason,
+        })
+    };
+    let vector = |o: &Outcome| {
+        let (findings, skipped) = match &o.findings {
+            Ok(findings) => (findings.iter().map(finding).collect(), Value::Null),
+            Err(reason) => (Vec::new(), reason.as_str().into()),
+        };
+        json!({ "id": o.id, "family": o.family, "passed": o.passed(), "findings": findings, "skipped": skipped })
+    };
+    let [passed, failed, skipped] = totals(outcomes);
+    json!({ "passed": passed, "failed": failed, "skipped": skipped, "vectors": outcomes.iter().map(vector).collect::<Vec<_>>() })
+}

@@ -1,0 +1,84 @@
+//! `svcsim validate` on the shipped known answers, on wrong ones, and on files that are none.
+
+use crate::desk::{Desk, Said, shipped};
+use serde_json::{Value, json};
+
+const SHIPPED: &str = "validation/quick.json";
+
+fn validate(name: &str, text: &str, arguments: &[&str]) -> Said {
+    let desk = Desk::empty();
+    desk.write(name, text);
+    desk.svcsim(&[&["validate", name], arguments].concat())
+}
+
+/// One Pod at half load; `value` is the known mean latency.
+fn mm1(value: f64, params: Value) -> String {
+    let vector = json!({
+        "id": "x", "family": "M/M/1", "model": "", "params": params,
+        "expected": {"sojourn_mean_ms": {"value": value, "kind": "exact"}},
+        "run": {"replications": 20, "requests_per_replication": 4_000, "discard_first": 1_000, "se": {"sojourn_mean_ms": 0.25}},
+    });
+    json!({"schema": "svcsim-theory-vectors/1", "vectors": [vector]}).to_string()
+}
+
+fn half_load() -> Value {
+    json!({"pods": 1, "servers_per_pod": 1, "arrival_rate_rps": 50.0, "service": {"law": "exponential", "mean_ms": 10.0}})
+}
+
+#[test]
+fn the_model_knows_the_shipped_answers() {
+    let desk = Desk::empty();
+    let said = desk.svcsim(&["validate", shipped(SHIPPED).to_str().expect("a path"), "--scale", "0.01"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    assert!(said.out.ends_with("\n10 passed, 0 failed, 1 skipped\n"), "{}", said.out);
+    assert!(said.out.contains("skipped: no run expresses the family `failing pods with delayed detection` yet: failrepair-n3\n"));
+}
+
+#[test]
+fn a_right_answer_passes_and_a_wrong_one_fails() {
+    let right = validate("v.json", &mm1(20.0, half_load()), &[]);
+    assert_eq!((right.code, right.err.as_str()), (Some(0), ""), "{}", right.out);
+    assert!(right.out.ends_with("\n1 passed, 0 failed\n"), "{}", right.out);
+    let wrong = validate("v.json", &mm1(23.0, half_load()), &[]);
+    assert_eq!(wrong.code, Some(1), "{}", wrong.out);
+    assert!(wrong.out.contains("FAILED") && wrong.out.ends_with("\n0 passed, 1 failed\n"), "{}", wrong.out);
+}
+
+#[test]
+fn the_same_seed_finds_the_same() {
+    let [a, b] = [0, 1].map(|_| validate("v.json", &mm1(20.0, half_load()), &["--format", "json", "--seed", "7"]));
+    assert_eq!(a.out, b.out);
+    let said: Value = serde_json::from_str(&a.out).expect("JSON");
+    assert_eq!((&said["passed"], &said["vectors"][0]["findings"][0]["verdict"]), (&json!(1), &json!("passed")));
+}
+
+#[test]
+fn what_is_not_known_is_skipped_with_the_reason() {
+    let mut params = half_load();
+    params["speed"] = json!(2);
+    let said = validate("v.json", &mm1(20.0, params), &[]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.out, "skipped: parameter `speed` is not known in this family: x\n0 passed, 0 failed, 1 skipped\n");
+}
+
+#[test]
+fn measurements_are_read_line_by_line() {
+    let said = validate("e.jsonl", "{\"id\": \"a\", \"exp\": \"E8\"}\n", &[]);
+    assert!(said.code == Some(0) && said.out.ends_with("\n0 passed, 0 failed, 1 skipped\n"), "{said:?}");
+    let said = validate("e.jsonl", "{\"id\": \"a\", \"exp\": \"E8\"}\n{\n", &[]);
+    assert!(said.code == Some(2) && said.out.is_empty() && said.err.contains("e.jsonl:2"), "{said:?}");
+}
+
+#[test]
+fn files_of_another_shape_are_refused() {
+    for (text, part) in [
+        ("{", "not JSON"),
+        ("{}", "schema"),
+        (r#"{"schema": "svcsim-theory-vectors/1"}"#, "vectors"),
+        (r#"{"schema": "svcsim-theory-vectors/1", "vectors": [{"id": "a"}]}"#, "vectors[0].family"),
+    ] {
+        let said = validate("v.json", text, &[]);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{text}");
+        assert!(said.err.contains(part) && said.err.contains("v.json"), "{}", said.err);
+    }
+}
