@@ -142,6 +142,7 @@ fn cluster(
         conntrack: ConntrackSpec { min: u32::MAX, ..ConntrackSpec::default() },
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec::default(),
+        endpoint_slices: EndpointSlicesSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),
         node_lifecycle: NodeLifecycleSpec::default(),
         events: BTreeMap::new(),

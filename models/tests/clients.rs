@@ -1,7 +1,6 @@
 //! What clients see, and do about it: TCP sends again, clients retry, proxies answer for their targets.
 
 use crate::world::*;
-use std::collections::BTreeMap;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Followed, Outcome, explain};
 use svcsim_models::explain::{Explanation, What};
@@ -34,8 +33,7 @@ fn one_of_four_dead(on: &str) -> ClusterSpec {
     let traffic = traffic(workload_origin("caller"), Via::ClusterIP, 2_000.0);
     let mut spec = spec(nodes_in(&["", ""]), vec![web(&[on; 4], quick()), callers(&["n0"])], traffic);
     spec.propagation.to_node = constant(secs(1_000));
-    let terminate = ChurnSpec { crash_every: None, terminate_every: Some(constant(secs(20))), crash_detection: constant(secs(0)) };
-    spec.churn = BTreeMap::from([("web".to_owned(), terminate)]);
+    deletions(&mut spec, "web", constant(secs(20)));
     spec.run.warm_up = ms(20_500);
     spec.run.duration = ms(21_500);
     spec

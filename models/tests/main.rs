@@ -14,6 +14,7 @@ mod invariants;
 mod network;
 mod paths;
 mod placement;
+mod propagation;
 mod services;
 mod spec_errors;
 mod timeline;

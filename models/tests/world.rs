@@ -151,6 +151,7 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         conntrack: ConntrackSpec::default(),
         load_balancer: LoadBalancerSpec::default(),
         propagation: PropagationSpec { publish: constant(ms(50)), to_node: constant(ms(450)) },
+        endpoint_slices: EndpointSlicesSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),
         node_lifecycle: NodeLifecycleSpec::default(),
         events: BTreeMap::new(),

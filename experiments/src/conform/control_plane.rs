@@ -91,7 +91,7 @@ pub fn slice_missing_node(_: &Value, input: &Value) -> Result<Value, String> {
     } else {
         slices::pack(&[], kept, slices::DEFAULT_MAX)
     };
-    let Packing { lengths, creates, updates, deletes } = packing;
+    let Packing { lengths, creates, updates, deletes, .. } = packing;
     let endpoints: usize = lengths.iter().sum();
     Ok(json!({ "endpoints": endpoints, "retry": removed > 0, "creates": creates, "updates": updates, "deletes": deletes }))
 }
@@ -132,7 +132,7 @@ pub fn slice_packing(_: &Value, input: &Value) -> Result<Value, String> {
         .collect();
     let mut found = slices::pack(&existing, case.new_endpoints, case.max_endpoints_per_slice);
     found.lengths.sort_unstable();
-    let Packing { lengths, creates, updates, deletes } = found;
+    let Packing { lengths, creates, updates, deletes, .. } = found;
     Ok(json!({ "slice_lengths_sorted": lengths, "creates": creates, "updates": updates, "deletes": deletes }))
 }
 

@@ -10,8 +10,8 @@ use svcsim_engine::random::Streams;
 use svcsim_engine::{Id, IdVec};
 use svcsim_models::api::{Conditions, Endpoint, EndpointSet, Hints, Policies, PortEndpoints, Service, Vantage};
 use svcsim_models::dataplane::{
-    Approach, DataPlaneSpec, Entry, NodeAddresses, NodePortAddresses, Packet, Proxy, ProxySpec, Refusal, ServiceTable, iptables, is_stale,
-    nftables,
+    Approach, DataPlaneSpec, EndpointTable, Entry, NodeAddresses, NodePortAddresses, Packet, Proxy, ProxySpec, Refusal, ServiceTable,
+    iptables, is_stale, nftables,
 };
 use svcsim_models::ids::{NodeId, PodId, ServiceId, ZoneId};
 use svcsim_models::spec::{Protocol, ServicePortSpec, ServiceSpec, ServiceType, TargetPort, TrafficPolicy};
@@ -259,7 +259,7 @@ pub fn packet_flow(fixtures: &Value, input: &Value) -> Result<Value, String> {
         let spec = ProxySpec { masquerade_all: world.proxy.masquerade_all, ..ProxySpec::default() };
         let from = Vantage { node: HERE, zone: None, node_hints: true };
         let mut proxy = Proxy::new(from, node, &spec, &plane, Streams::new(0, 0).stream(0, 0));
-        proxy.see(sets.clone());
+        proxy.share(&sets);
         verdicts.push(verdict(&proxy, &table, &packet));
     }
     let first = verdicts.first().cloned().ok_or("no modes to look at")?;
@@ -290,11 +290,11 @@ fn verdict(proxy: &Proxy, table: &ServiceTable, packet: &Packet) -> Value {
     }
 }
 
-fn services(world: &World) -> Result<(ServiceTable, IdVec<ServiceId, Rc<EndpointSet>>), String> {
+fn services(world: &World) -> Result<(ServiceTable, Rc<EndpointTable>), String> {
     let mut nodes = Names::default();
     nodes.id::<NodeId>(&world.node.name);
     let mut services: IdVec<ServiceId, Service> = IdVec::new();
-    let mut sets: IdVec<ServiceId, Rc<EndpointSet>> = IdVec::new();
+    let mut sets = EndpointTable::new();
     for s in &world.services {
         let range = |r: &String| r.trim().parse::<IpNet>().map_err(|_| format!("`{r}` is no range of addresses"));
         let ports: Vec<ServicePortSpec> = s
@@ -322,7 +322,7 @@ fn services(world: &World) -> Result<(ServiceTable, IdVec<ServiceId, Rc<Endpoint
             PortEndpoints::new(known.iter().zip(0..).map(endpoint).collect())
         };
         let port_sets = s.ports.iter().map(|p| of_port(p, &mut nodes)).collect();
-        sets.push(Rc::new(EndpointSet { version: 1, ports: port_sets }));
+        sets.push(Rc::new(EndpointSet { version: 1, ports: port_sets, ..EndpointSet::default() }));
         let spec = ServiceSpec {
             name: s.name.clone(),
             service_type: match s.r#type {
@@ -342,7 +342,7 @@ fn services(world: &World) -> Result<(ServiceTable, IdVec<ServiceId, Rc<Endpoint
         };
         services.push(Service::new(spec, Vec::new()));
     }
-    Ok((ServiceTable::new(services, world.proxy.service_cidr), sets))
+    Ok((ServiceTable::new(services, world.proxy.service_cidr), Rc::new(sets)))
 }
 
 fn node_port_addresses(value: &Value) -> Result<NodePortAddresses, String> {
@@ -513,7 +513,7 @@ pub fn iptables_rule_count(_: &Value, input: &Value) -> Result<Value, String> {
         hints: Hints::default(),
     };
     let port = PortEndpoints::new((0..case.endpoints_per_service).map(endpoint).collect());
-    let (service, set) = (Service::new(spec, Vec::new()), EndpointSet { version: 1, ports: vec![port] });
+    let (service, set) = (Service::new(spec, Vec::new()), EndpointSet { version: 1, ports: vec![port], ..EndpointSet::default() });
     let count = iptables::rule_count((0..case.services).map(|_| (&service, &set)));
     Ok(json!({ "filter_rules": count.filter, "nat_rules": count.nat }))
 }

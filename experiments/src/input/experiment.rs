@@ -19,7 +19,7 @@ use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
 use svcsim_models::spec::{
-    ClusterSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec,
+    ClusterSpec, EndpointSlicesSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec,
 };
 
 /// The `apiVersion` of the files this version reads.
@@ -54,6 +54,9 @@ pub struct Experiment {
     /// How long the control plane takes to tell Nodes.
     #[serde(default)]
     pub propagation: PropagationSpec,
+    /// How the EndpointSlice controller writes.
+    #[serde(default)]
+    pub endpoint_slices: EndpointSlicesSpec,
     /// What Pods do with requests, by workload; `default` for all others.
     pub pods: BTreeMap<String, PodBehaviour>,
     /// Who calls which Service.
@@ -588,6 +591,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         conntrack: experiment.conntrack,
         load_balancer: experiment.load_balancer,
         propagation: experiment.propagation,
+        endpoint_slices: experiment.endpoint_slices,
         traffic: experiment.traffic,
         node_lifecycle: experiment.node_lifecycle,
         events: experiment.events,

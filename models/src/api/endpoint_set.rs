@@ -4,6 +4,8 @@
 use super::endpoint::Endpoint;
 use crate::ids::{NodeId, ZoneId};
 use crate::spec::TrafficPolicy;
+use std::cell::Cell;
+use svcsim_engine::{SimDuration, SimTime};
 
 /// An immutable version of a Service's endpoints; Nodes that have seen the same version share it.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +14,11 @@ pub struct EndpointSet {
     pub version: u64,
     /// By port, in the order of the Service's ports.
     pub ports: Vec<PortEndpoints>,
+    /// The oldest change of a Pod that it was written for: `endpoints.kubernetes.io/last-change-trigger-time` (EPS
+    /// `trigger_time_tracker.go`); none for what was there at the start.
+    pub trigger: Option<SimTime>,
+    /// When the next change of a Pod made it old; none while there is no newer truth.
+    pub superseded: Cell<Option<SimTime>>,
 }
 
 /// The endpoints of one port of a Service. Lists hold indices of [`Self::endpoints`].
@@ -65,6 +72,12 @@ pub struct Categories<'a> {
 }
 
 impl EndpointSet {
+    /// For how long it has been old; zero for the newest.
+    #[must_use]
+    pub fn staleness(&self, now: SimTime) -> SimDuration {
+        self.superseded.get().map_or(SimDuration::ZERO, |since| now.since(since))
+    }
+
     /// Ready endpoints of its port with the most.
     #[must_use]
     pub fn ready(&self) -> usize {

@@ -181,8 +181,13 @@ pub enum Event {
         /// The Pod.
         pod: PodId,
     },
-    /// The EndpointSlices of a Service are written.
+    /// The EndpointSlice controller looks at a Service.
     EndpointsPublished {
+        /// The Service.
+        service: ServiceId,
+    },
+    /// The last of a Service's changed EndpointSlices is written.
+    SlicesWritten {
         /// The Service.
         service: ServiceId,
     },

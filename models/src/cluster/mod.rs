@@ -31,8 +31,10 @@ pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
 use crate::control_plane::proxy_sync::SyncRunner;
+use crate::control_plane::rate_limit::RateLimit;
+use crate::control_plane::slices::ServiceSlices;
 use crate::controllers::disruption::Budget;
-use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, Proxy, RuleSet, ServiceTable};
+use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
@@ -92,11 +94,13 @@ pub struct Cluster {
     /// Names of the zones.
     zones: IdVec<ZoneId, String>,
     table: ServiceTable,
-    /// How many rules the Services need, as of the start.
+    /// How many rules the Services need, by the EndpointSlices last written.
     rules: RuleSet,
     endpoints: IdVec<ServiceId, EndpointState>,
     /// The EndpointSlices last written, which DNS answers by.
     published: IdVec<ServiceId, Rc<EndpointSet>>,
+    /// The newest endpoints that all Nodes know, which they share.
+    common: Rc<EndpointTable>,
     /// Each zone's part of the Nodes' CPU, for hints in its proportion.
     cpu_ratios: Option<BTreeMap<ZoneId, f64>>,
     load_balancers: IdVec<ServiceId, Option<Balancer>>,
@@ -164,6 +168,14 @@ struct EndpointState {
     version: u64,
     /// Whether its EndpointSlices are about to be written, with all that changes until then.
     publishing: bool,
+    /// Its EndpointSlices.
+    slices: ServiceSlices,
+    /// What is being written to them, and until when; then it is public.
+    writing: Option<(SimTime, Rc<EndpointSet>)>,
+    /// The oldest change of a Pod that no slice tells yet.
+    trigger: Option<SimTime>,
+    /// The oldest change that not all Nodes know.
+    unknown_since: Option<SimTime>,
     /// Nodes that know the newest version.
     fresh_nodes: u32,
     /// Most stale Nodes since the timeline's window began.
@@ -294,6 +306,9 @@ struct Update {
 struct Propagation {
     publish: Dist,
     to_node: Dist,
+    batch_period: SimDuration,
+    max_per_slice: usize,
+    writes: RateLimit,
     stream: Stream,
 }
 
@@ -336,6 +351,7 @@ impl Model for Cluster {
             Event::PodStops { pod } => self.pod_stops(pod, ctx),
             Event::PodKilled { pod } => self.pod_killed(pod, ctx),
             Event::EndpointsPublished { service } => self.endpoints_published(service, ctx),
+            Event::SlicesWritten { service } => self.slices_written(service, ctx),
             Event::SyncStarts { node } => self.start_sync(node, ctx),
             Event::SyncEnds { node } => self.finish_sync(node, ctx),
             Event::EndpointsReachNodes { update } => self.endpoints_reach_nodes(update, ctx),

@@ -10,6 +10,7 @@
 //! | [`hints`] | for whom an endpoint is meant: `trafficDistribution` and the annotations |
 //! | [`topology`] | hints in proportion to the zones' CPU: `topology-mode: Auto` |
 //! | [`proxy_sync`] | when kube-proxy writes its rules |
+//! | [`rate_limit`] | how fast slices are written |
 //! | [`health_check`] | what `healthCheckNodePort` answers |
 
 pub mod conditions;
@@ -17,6 +18,7 @@ pub mod health_check;
 pub mod hints;
 pub mod probes;
 pub mod proxy_sync;
+pub mod rate_limit;
 pub mod slices;
 pub mod topology;
 

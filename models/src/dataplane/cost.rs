@@ -36,6 +36,15 @@ impl RuleSet {
         }
         rules
     }
+
+    /// Puts the rules `new` of a Service in the place of its `old` ones.
+    pub fn replace(&mut self, old: Self, new: Self) {
+        let change = |count: &mut u32, old: u32, new: u32| *count = (*count + new).saturating_sub(old);
+        change(&mut self.service_addresses, old.service_addresses, new.service_addresses);
+        change(&mut self.node_ports, old.node_ports, new.node_ports);
+        change(&mut self.service_ports, old.service_ports, new.service_ports);
+        change(&mut self.endpoints, old.endpoints, new.endpoints);
+    }
 }
 
 /// What a sync has to write.

@@ -10,6 +10,7 @@ mod conntrack;
 mod cost;
 mod expiry;
 mod proxy;
+mod views;
 
 pub use address::{Address, Destination, NodeAddresses, NodePortAddresses, Packet, Sender, ServiceTable, VirtualServer};
 pub use candidates::{Candidates, Question, Scope, kube_proxy};
@@ -17,6 +18,7 @@ pub use conntrack::{Conntrack, ConntrackSpec, Entry, Full, is_stale};
 pub use cost::{Change, RuleSet, SyncSpec};
 pub use expiry::ExpiryCount;
 pub use proxy::{Approach, Forward, Proxy, ProxySpec, Refusal, Verdict};
+pub use views::EndpointTable;
 
 use crate::api::Endpoint;
 use crate::ids::PodId;

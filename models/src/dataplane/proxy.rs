@@ -2,14 +2,15 @@
 
 use super::address::{Destination, NodeAddresses, NodePortAddresses, Packet, Sender, ServiceTable, VirtualServer};
 use super::affinity::Affinity;
-use super::{AnyDataPlane, Candidates, Choice, DataPlane, DataPlaneSpec, Question, RuleSet};
+use super::views::Views;
+use super::{AnyDataPlane, Candidates, Choice, DataPlane, DataPlaneSpec, EndpointTable, Question, RuleSet};
 use crate::api::{EndpointSet, PortEndpoints, Service, Vantage};
 use crate::ids::{NodeId, PodId, ServiceId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use svcsim_engine::random::Stream;
-use svcsim_engine::{IdVec, SimDuration, SimTime};
+use svcsim_engine::{SimDuration, SimTime};
 
 /// What of kube-proxy's configuration all data planes share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +102,7 @@ pub struct Proxy {
     rules: Rules,
     plane: AnyDataPlane,
     stream: Stream,
-    views: IdVec<ServiceId, Rc<EndpointSet>>,
+    views: Views,
     affinity: Affinity,
     /// Syncs so far: with each, the order of Services changes.
     syncs: u32,
@@ -113,12 +114,19 @@ impl Proxy {
     pub fn new(vantage: Vantage, addresses: NodeAddresses, spec: &ProxySpec, plane: &DataPlaneSpec, stream: Stream) -> Self {
         let vantage = Vantage { node_hints: vantage.node_hints && spec.node_hints, ..vantage };
         let rules = Rules { vantage, detects_pods: addresses.pod_cidr.is_some(), masquerade_all: spec.masquerade_all };
-        Self { addresses, rules, plane: plane.build(), stream, views: IdVec::new(), affinity: Affinity::default(), syncs: 0 }
+        Self { addresses, rules, plane: plane.build(), stream, views: Views::default(), affinity: Affinity::default(), syncs: 0 }
     }
 
-    /// The Node is up to date with `views`, one for each Service.
-    pub fn see(&mut self, views: IdVec<ServiceId, Rc<EndpointSet>>) {
-        self.views = views;
+    /// What all Nodes have in common is now `table`. The Node keeps to itself only what it knows otherwise; at first it knows
+    /// nothing else.
+    pub fn share(&mut self, table: &Rc<EndpointTable>) {
+        self.views.share(table);
+    }
+
+    /// Services of which the Node's view is its own: what its views take memory for.
+    #[must_use]
+    pub fn own_views(&self) -> usize {
+        self.views.own()
     }
 
     /// The Node's addresses.
@@ -171,7 +179,7 @@ impl Proxy {
     /// The endpoints of a virtual server as this Node sees them; none if it never heard of them.
     #[must_use]
     pub fn endpoints(&self, server: VirtualServer) -> Option<&PortEndpoints> {
-        self.views[server.service].ports.get(usize::from(server.port))
+        self.views.of(server.service).ports.get(usize::from(server.port))
     }
 
     /// The endpoints that may be chosen for a packet from `sender` to `server`.
@@ -179,7 +187,7 @@ impl Proxy {
     /// # Errors
     /// It is turned away.
     pub fn candidates<'a>(&'a self, table: &'a ServiceTable, server: VirtualServer, sender: Sender) -> Result<Candidates<'a>, Refusal> {
-        self.rules.candidates(self.plane.get(), &self.views[server.service], &table.services[server.service], server, sender)
+        self.rules.candidates(self.plane.get(), self.views.of(server.service), &table.services[server.service], server, sender)
     }
 
     /// Decides on the first packet of a new flow to `server`. Later packets of the flow follow its conntrack entry and never
@@ -193,7 +201,7 @@ impl Proxy {
         now: SimTime,
     ) -> Verdict {
         let service = &table.services[server.service];
-        let view = &*self.views[server.service];
+        let view = self.views.of(server.service);
         let candidates = match self.rules.candidates(self.plane.get(), view, service, server, sender) {
             Ok(candidates) => candidates,
             Err(refusal) => return Verdict::Refuse(refusal),
@@ -227,7 +235,7 @@ impl Proxy {
     /// In words, how the data plane chooses among `candidates`, and by what draw.
     #[must_use]
     pub fn explain(&self, server: VirtualServer, candidates: Candidates<'_>, packet: &Packet, now: SimTime) -> String {
-        let view = &*self.views[server.service];
+        let view = self.views.of(server.service);
         let endpoints = &view.ports[usize::from(server.port)].endpoints;
         let Candidates { list, scope, .. } = candidates;
         let sender = self.addresses.sender(packet.src);
@@ -249,17 +257,13 @@ impl Proxy {
     /// The endpoints of `service` as this Node sees them now.
     #[must_use]
     pub fn view(&self, service: ServiceId) -> &EndpointSet {
-        &self.views[service]
+        self.views.of(service)
     }
 
     /// The rules are written anew with `sets`; one older than the view (it was delayed longer) changes nothing. Returns
     /// whether the view changed.
     pub fn learn(&mut self, service: ServiceId, set: &Rc<EndpointSet>) -> bool {
-        let newer = set.version > self.views[service].version;
-        if newer {
-            self.views[service] = Rc::clone(set);
-        }
-        newer
+        self.views.learn(service, set)
     }
 
     /// A sync has written the rules: Services stand in a new order.

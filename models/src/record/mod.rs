@@ -36,6 +36,7 @@ pub struct Recorder {
     cuts: Cuts,
     programming: Histogram,
     convergence: Histogram,
+    slice_writes: u64,
 }
 
 /// Everything collected in a run, as it goes into its [`RunResult`].
@@ -50,6 +51,8 @@ pub struct Recorded {
     pub programming: Histogram,
     /// Times to convergence.
     pub convergence: Histogram,
+    /// EndpointSlices written.
+    pub slice_writes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +83,7 @@ impl Recorder {
             cuts: Cuts::new(measure_from),
             programming: Histogram::new(DIGITS),
             convergence: Histogram::new(DIGITS),
+            slice_writes: 0,
         }
     }
 
@@ -185,6 +189,11 @@ impl Recorder {
         }
     }
 
+    /// The EndpointSlice controller writes `n` slices; each is sent to every Node.
+    pub fn slices_written(&mut self, n: u64) {
+        self.slice_writes += n;
+    }
+
     /// A Node's proxy has finished the sync that applied a change of endpoints: network-programming latency, from the
     /// trigger to the end of the sync, as kube-proxy's SLI defines it.
     #[inline]
@@ -257,6 +266,7 @@ impl Recorder {
             marks: self.marks,
             programming: self.programming,
             convergence: self.convergence,
+            slice_writes: self.slice_writes,
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct RunResult {
     pub programming: Histogram,
     /// Times from the first change that some Node did not know until all knew the newest.
     pub convergence: Histogram,
+    /// EndpointSlices written (creations, updates and deletions), each of which is sent to every Node. One of 100 endpoints is
+    /// about 10 to 20 kB (KEP-0752).
+    pub slice_writes: u64,
     /// The measured part of the run.
     pub measured: SimDuration,
     /// Events handled.

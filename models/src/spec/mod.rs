@@ -22,7 +22,7 @@ pub use pod::{AtSigterm, Discipline, PodBehaviour, WarmUp};
 pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TcpSpec, TrafficSpec, Via};
 
 use crate::network::NetworkSpec;
-use crate::units::Bytes;
+use crate::units::{Bytes, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +50,8 @@ pub struct ClusterSpec {
     pub load_balancer: crate::load_balancer::LoadBalancerSpec,
     /// How long the control plane takes to tell Nodes.
     pub propagation: PropagationSpec,
+    /// How the EndpointSlice controller writes.
+    pub endpoint_slices: EndpointSlicesSpec,
     /// Who calls which Service, by name.
     pub traffic: BTreeMap<String, TrafficSpec>,
     /// When the control plane takes a Node for lost.
@@ -73,6 +75,28 @@ pub struct PropagationSpec {
 impl Default for PropagationSpec {
     fn default() -> Self {
         Self { publish: defaults::publish(), to_node: defaults::to_node() }
+    }
+}
+
+/// `endpointSlices: {maxPerSlice: 100, batchPeriod: 0s, qps: 20/s, burst: 30}`: kube-controller-manager's flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EndpointSlicesSpec {
+    /// `--max-endpoints-per-slice`.
+    pub max_per_slice: u32,
+    /// `--endpointslice-updates-batch-period`: how long changes of Pods are collected before slices are written.
+    pub batch_period: SimDuration,
+    /// `--kube-api-qps`: slices written per second when many are.
+    pub qps: Rate,
+    /// `--kube-api-burst`: slices written without waiting after a quiet time.
+    pub burst: u32,
+}
+
+impl Default for EndpointSlicesSpec {
+    /// As kube-controller-manager has them (`pkg/controller/endpointslice/config/v1alpha1/defaults.go`,
+    /// `staging/src/k8s.io/controller-manager/config/v1alpha1/defaults.go`).
+    fn default() -> Self {
+        Self { max_per_slice: 100, batch_period: SimDuration::ZERO, qps: Rate(20.0), burst: 30 }
     }
 }
 

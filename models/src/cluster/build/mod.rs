@@ -8,13 +8,15 @@ use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
 use crate::control_plane::proxy_sync::SyncRunner;
+use crate::control_plane::rate_limit::RateLimit;
+use crate::control_plane::slices::ServiceSlices;
 use crate::control_plane::topology::{self, NodeCpu};
 use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
 use crate::network::Network;
 use crate::record::Recorder;
-use crate::spec::{ClusterSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
+use crate::spec::{ClusterSpec, EndpointSlicesSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use svcsim_engine::random::{Dist, DistSpec, Quantity, Streams};
@@ -43,6 +45,7 @@ impl Cluster {
             rules: RuleSet::default(),
             endpoints: IdVec::new(),
             published: IdVec::new(),
+            common: Rc::default(),
             cpu_ratios: None,
             load_balancers: IdVec::new(),
             workloads: IdVec::new(),
@@ -55,6 +58,9 @@ impl Cluster {
             propagation: Propagation {
                 publish: dist("propagation.publish", &spec.propagation.publish)?,
                 to_node: dist("propagation.toNode", &spec.propagation.to_node)?,
+                batch_period: spec.endpoint_slices.batch_period,
+                max_per_slice: max_per_slice(&spec.endpoint_slices)?,
+                writes: rate_limit(&spec.endpoint_slices)?,
                 stream: stream(streams, Purpose::Propagation, ""),
             },
             planned: IdVec::new(),
@@ -249,15 +255,18 @@ impl Cluster {
         for service in self.table.services.ids() {
             let set = self.endpoint_set(service);
             let ready = set.ready() as u32;
+            let mut slices = ServiceSlices::default();
+            slices.reconcile(&set, self.propagation.max_per_slice);
             self.endpoints[service] =
-                EndpointState { fresh_nodes: self.nodes.len() as u32, ready, ready_fewest: ready, ..EndpointState::default() };
+                EndpointState { slices, fresh_nodes: self.nodes.len() as u32, ready, ready_fewest: ready, ..EndpointState::default() };
             sets.push(Rc::new(set));
         }
         self.rules = RuleSet::of(self.table.services.iter().zip(sets.iter().map(Rc::as_ref)));
+        let common = Rc::new(sets.clone());
         for node in self.nodes.iter_mut() {
-            node.proxy.see(sets.clone());
+            node.proxy.share(&common);
         }
-        self.published = sets;
+        (self.published, self.common) = (sets, common);
     }
 
     fn add_load_balancer(&mut self, spec: &ClusterSpec, id: ServiceId, streams: &Streams) -> Result<(), SpecError> {
@@ -307,6 +316,26 @@ impl Cluster {
         let names = list(self.workloads.iter().map(|w| w.name.as_str()));
         SpecError::new(field, format!("there is no workload `{name}`"), format!("name one of {names}"))
     }
+}
+
+/// `--max-endpoints-per-slice`, which kube-controller-manager takes from 1 to 1000.
+fn max_per_slice(spec: &EndpointSlicesSpec) -> Result<usize, SpecError> {
+    if (1..=1_000).contains(&spec.max_per_slice) {
+        return Ok(spec.max_per_slice as usize);
+    }
+    let problem = format!("{} endpoints in a slice; expected 1 to 1000", spec.max_per_slice);
+    Err(SpecError::new("endpointSlices.maxPerSlice", problem, "leave it out for 100"))
+}
+
+fn rate_limit(spec: &EndpointSlicesSpec) -> Result<RateLimit, SpecError> {
+    if spec.qps.0 < 0.001 {
+        let problem = format!("{} writes; expected 0.001/s or more", spec.qps);
+        return Err(SpecError::new("endpointSlices.qps", problem, "leave it out for 20/s"));
+    }
+    if spec.burst == 0 {
+        return Err(SpecError::new("endpointSlices.burst", "a burst of 0; expected 1 or more", "leave it out for 30"));
+    }
+    Ok(RateLimit::new(spec.qps.0, spec.burst))
 }
 
 /// Builds a distribution, naming `field` if it makes no sense.

@@ -4,10 +4,11 @@
 use crate::api::{Endpoint, EndpointSet, Hints, PortEndpoints};
 use crate::cluster::{Cluster, Ctx, Event, Update};
 use crate::control_plane::{conditions, hints, topology};
-use crate::dataplane::Change;
+use crate::dataplane::{Change, RuleSet};
 use crate::ids::{NodeId, PodId, ServiceId, WorkloadId};
 use crate::record::EndpointCounts;
 use crate::spec::{ContainerPortSpec, TargetPort};
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,10 +20,17 @@ impl Cluster {
     pub(in crate::cluster) fn publish(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
         self.pods_changed(workload);
         for &service in &self.workloads[workload].services {
-            if std::mem::replace(&mut self.endpoints[service].publishing, true) {
+            let state = &mut self.endpoints[service];
+            state.trigger.get_or_insert(ctx.now());
+            state.unknown_since.get_or_insert(ctx.now());
+            // What is being written is old before it is public.
+            for set in [Some(&self.published[service]), state.writing.as_ref().map(|(_, set)| set)].into_iter().flatten() {
+                set.superseded.set(set.superseded.get().or(Some(ctx.now())));
+            }
+            if std::mem::replace(&mut state.publishing, true) {
                 continue;
             }
-            let delay = self.propagation.publish.sample_duration(&mut self.propagation.stream);
+            let delay = self.propagation.batch_period + self.propagation.publish.sample_duration(&mut self.propagation.stream);
             ctx.schedule_in(delay, Event::EndpointsPublished { service });
         }
     }
@@ -57,10 +65,27 @@ impl Cluster {
         pods.filter(|p| p.is_active() && p.accepts()).count() as u32
     }
 
-    /// The slices are written with what is true now, and every Node will learn of it after its own delay.
+    /// The slices that no longer say what is true now are written, as fast as the controller may. No two of its workers look
+    /// at one Service (client-go `util/workqueue`), so that changes meanwhile wait for the end.
     pub(in crate::cluster) fn endpoints_published(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
-        self.endpoints[service].publishing = false;
+        if let Some((until, _)) = self.endpoints[service].writing {
+            return ctx.schedule_at(until, Event::EndpointsPublished { service });
+        }
         let set = Rc::new(self.endpoint_set(service));
+        let state = &mut self.endpoints[service];
+        (state.publishing, state.trigger) = (false, None);
+        let writes = state.slices.reconcile(&set, self.propagation.max_per_slice);
+        self.recorder.slices_written(writes as u64);
+        let until = self.propagation.writes.write(writes, ctx.now());
+        state.writing = Some((until, set));
+        if until > ctx.now() { ctx.schedule_at(until, Event::SlicesWritten { service }) } else { self.slices_written(service, ctx) }
+    }
+
+    /// The last slice is written: every Node will learn of the change after its own delay.
+    pub(in crate::cluster) fn slices_written(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
+        let Some((_, set)) = self.endpoints[service].writing.take() else { return };
+        let rules = |set: &EndpointSet| RuleSet::of(std::iter::once((&self.table.services[service], set)));
+        self.rules.replace(rules(&self.published[service]), rules(&set));
         self.published[service] = Rc::clone(&set);
         self.follow_pods(service, ctx);
         let p = &mut self.propagation;
@@ -81,7 +106,8 @@ impl Cluster {
     /// The endpoints of `service` as they truly are.
     pub(in crate::cluster) fn endpoint_set(&self, service: ServiceId) -> EndpointSet {
         let ports = (0..self.table.services[service].ports.len()).map(|port| self.port_endpoints(service, port)).collect();
-        EndpointSet { version: self.endpoints[service].version, ports }
+        let state = &self.endpoints[service];
+        EndpointSet { version: state.version, ports, trigger: state.trigger, superseded: Cell::default() }
     }
 
     /// The endpoints of one port: Pods that listen under its target port.
@@ -170,16 +196,42 @@ impl Cluster {
 
     /// The rules are written: from now on the Node decides by them.
     pub(in crate::cluster) fn finish_sync(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        let nodes = self.nodes.len();
         let n = &mut self.nodes[node];
         n.proxy.synced();
+        let mut known_to_all = Vec::new();
         for (service, set) in std::mem::take(&mut n.writing) {
+            if !n.proxy.learn(service, &set) {
+                continue;
+            }
+            if let Some(trigger) = set.trigger {
+                self.recorder.programmed(ctx.now().since(trigger));
+            }
             let state = &mut self.endpoints[service];
-            if n.proxy.learn(service, &set) && set.version == state.version {
+            if set.version == state.version {
                 state.fresh_nodes += 1;
+                if state.fresh_nodes as usize == nodes {
+                    known_to_all.push(service);
+                }
             }
         }
+        known_to_all.into_iter().for_each(|service| self.converged(service, ctx.now()));
+        let n = &mut self.nodes[node];
         if let Some(at) = n.sync.finish(ctx.now(), true) {
             self.sync_due(node, at, ctx);
+        }
+    }
+
+    /// The last Node knows the newest endpoints of `service`: they are common to all, and no Node keeps a view of its own.
+    fn converged(&mut self, service: ServiceId, now: SimTime) {
+        if let Some(since) = self.endpoints[service].unknown_since.take() {
+            self.recorder.converged(now.since(since));
+        }
+        let mut common = (*self.common).clone();
+        common[service] = Rc::clone(&self.published[service]);
+        self.common = Rc::new(common);
+        for node in self.nodes.iter_mut() {
+            node.proxy.share(&self.common);
         }
     }
 

@@ -218,7 +218,9 @@ impl Cluster {
             Approach::Refused(refusal) => Verdict::Refuse(refusal),
             Approach::Server(server, sender) => {
                 let packet = self.packet(source, r.client, entry, r.connection.flow);
-                self.nodes[entry].proxy.decide(&self.table, &self.rules, (server, sender), &packet, now)
+                let proxy = &mut self.nodes[entry].proxy;
+                self.recorder.decided(r, proxy.view(server.service).staleness(now));
+                proxy.decide(&self.table, &self.rules, (server, sender), &packet, now)
             }
         };
         match verdict {
