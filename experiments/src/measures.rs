@@ -98,6 +98,7 @@ fn tell_run(run: &RunResult, say: &mut Say<'_>) {
     quantiles("network_programming", &run.programming, &[("p50", 0.5), ("p90", 0.9), ("p99", 0.99)], say);
     say("convergence_mean", "ms", run.convergence.mean_ns().map(|ns| ns / 1e6));
     say("convergence_max", "ms", run.convergence.max().map(|d| d.as_millis_f64()));
+    say("slice_writes", "writes", Some(run.slice_writes as f64));
 }
 
 fn quantiles(name: &str, of: &Histogram, quantiles: &[(&str, f64)], say: &mut Say<'_>) {
