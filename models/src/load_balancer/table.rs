@@ -107,18 +107,14 @@ impl Table {
     /// The load of `target` changed.
     #[inline]
     pub(super) fn reload(&mut self, target: Target, before: Load, after: Load) {
-        match self {
-            Self::Least(set) => {
-                if set.remove(&(before, target)) {
-                    set.insert((after, target));
-                }
-            }
-            Self::Sample { list, .. } => {
-                if let Ok(at) = list.binary_search_by_key(&target, |(t, _)| *t) {
-                    list[at].1 = after;
-                }
-            }
-            _ => {}
+        if let Self::Least(set) = self
+            && set.remove(&(before, target))
+        {
+            set.insert((after, target));
+        } else if let Self::Sample { list, .. } = self
+            && let Ok(at) = list.binary_search_by_key(&target, |(t, _)| *t)
+        {
+            list[at].1 = after;
         }
     }
 }
