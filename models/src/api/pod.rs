@@ -32,6 +32,8 @@ pub struct Pod {
     pub started: SimTime,
     /// When its process last began to listen: connections from before ended with the process that they were to.
     pub listens_since: SimTime,
+    /// Since when it has been warming up; not at all if it has run since before the start.
+    pub cold_since: Option<SimTime>,
     /// Whether its containers are ready; the Pod is, if its readiness gates agree.
     pub containers_ready: bool,
     /// Counts what makes pending probes and starts void: starts, deaths, pauses.
@@ -84,7 +86,7 @@ impl Pace {
     /// It ends.
     pub fn thaw(&mut self, now: SimTime) {
         if let Some(since) = self.frozen.take() {
-            self.frozen_for = self.frozen_for + now.since(since);
+            self.frozen_for += now.since(since);
         }
     }
 }
@@ -279,9 +281,9 @@ mod tests {
         let (mut backoff, mut now) = (Backoff::default(), SimTime::ZERO);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            now = now + SimDuration::from_secs(1);
+            now += SimDuration::from_secs(1);
             let wait = backoff.died(now);
-            now = now + wait;
+            now += wait;
             waits.push(wait.as_secs_f64());
         }
         assert_eq!(waits, [0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]);

@@ -36,6 +36,7 @@ impl Cluster {
             backoff: Backoff::default(),
             started: SimTime::ZERO,
             listens_since: SimTime::ZERO,
+            cold_since: None,
             containers_ready: false,
             life: 0,
             revision: 1,
@@ -117,7 +118,7 @@ impl Cluster {
     pub(in crate::cluster) fn pod_listens(&mut self, pod: PodId, life: u32, ctx: &mut Ctx<'_>) {
         let p = &mut self.pods[pod];
         if p.life == life {
-            (p.process, p.listens_since) = (Process::Running, ctx.now());
+            (p.process, p.listens_since, p.cold_since) = (Process::Running, ctx.now(), Some(ctx.now()));
             self.pods_changed(self.pods[pod].workload);
         }
     }

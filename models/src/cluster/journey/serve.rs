@@ -130,7 +130,7 @@ fn begin_service(pod: &Pod, w: &Workload, (id, key): (PodId, Key), request: &mut
 /// How long a service of `demand` that starts now takes: longer in a slow Pod and in a cold one.
 #[inline]
 fn takes(pod: &Pod, w: &Workload, demand: SimDuration, now: SimTime) -> SimDuration {
-    let cold = w.warm_up.map_or(1.0, |warm| warm.factor_after(now.since(pod.listens_since)));
+    let cold = w.warm_up.zip(pod.cold_since).map_or(1.0, |(warm, since)| warm.factor_after(now.since(since)));
     let factor = pod.pace.slow * cold;
     if factor == 1.0 { demand } else { SimDuration::from_nanos_f64(demand.as_nanos() as f64 * factor) }
 }
