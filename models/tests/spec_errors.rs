@@ -178,6 +178,7 @@ fn what_looks_wrong_is_said_by_field() {
     assert_eq!(lint(&sound()), [], "nothing is odd about the sound spec");
     let odd: &[(Change, &str, &str)] = &[
         (|s| drop(s.services[0].selector.insert("app".into(), "moon".into())), "services.web.spec.selector", "matches no Pod"),
+        (|s| *event(s) = at_20s(Action::PodCrash(any_pod_of("web"))), "events.crashes", "it never does"),
         (|s| s.services[0].selector.clear(), "services.web.spec.selector", "matches no Pod"),
         (|s| s.workloads[0].replicas = 0, "deployments.web.spec.replicas", "zero Pods"),
         (local_node_port, "traffic.clients.via", "any of 2 Nodes"),

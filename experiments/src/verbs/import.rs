@@ -107,7 +107,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
     };
     let replicas = workload.spec.replicas.max(1);
     let rate = (LOAD * f64::from(replicas * CONCURRENCY) * 1e3 / f64::from(SERVICE_TIME_MS)).round();
-    let startup = workload.startup.ready_after + SimDuration::from_secs(START_S);
+    let startup = SimDuration::from_secs(START_S);
     let has_nodes = !specs.nodes.is_empty();
     let zoned = !has_nodes || specs.nodes.iter().all(|n| !n.zone.is_empty());
     let mut assumptions = vec![
@@ -120,10 +120,10 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
             100.0 * LOAD
         ),
         format!(
-            "Pods of {} take {startup} from creation to Ready: its readiness probe's delay and {START_S} s to pull and start.",
+            "Containers of {} listen {startup} after they start; their probes decide when they are Ready.",
             workload.spec.name
         ),
-        format!("Pods of {} crash, and are terminated, once in five minutes each on average.", workload.spec.name),
+        format!("Pods of {} crash, and are deleted, once in five minutes on average.", workload.spec.name),
         "Link delays are typical of one cloud region: about 0.1 ms within a zone, 0.5 ms between zones; clients outside are in the same region."
             .to_owned(),
         "Calls from one Service to another are not simulated: they are part of the service time.".to_owned(),

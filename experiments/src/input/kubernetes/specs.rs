@@ -38,8 +38,6 @@ pub struct KubernetesSpecs {
 pub struct WorkloadFacts {
     /// The workload, but for what its Pods do: that is for [`WorkloadFacts::into_spec`] to fill in.
     pub spec: WorkloadSpec,
-    /// What its readiness probes say of its start.
-    pub startup: StartupHint,
     /// Environment variables of its containers whose values are given as they are, in the order of the input.
     pub env: Vec<(String, String)>,
 }
@@ -50,21 +48,6 @@ impl WorkloadFacts {
     pub fn into_spec(self, pod: PodBehaviour) -> WorkloadSpec {
         WorkloadSpec { pod, ..self.spec }
     }
-}
-
-/// How long a Pod takes to be Ready at least, going by its readiness probes. Pulling and starting come on top.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StartupHint {
-    /// Whether any container has a readiness probe.
-    pub probed: bool,
-    /// `initialDelaySeconds`.
-    pub initial_delay: SimDuration,
-    /// `periodSeconds`.
-    pub period: SimDuration,
-    /// `successThreshold`.
-    pub success_threshold: u32,
-    /// `initialDelaySeconds + (successThreshold - 1) * periodSeconds`; all of these are of the container that takes longest.
-    pub ready_after: SimDuration,
 }
 
 /// What is being found.
@@ -279,14 +262,11 @@ impl<'a> Import<'a> {
             // The experiment says it.
             pod: PodBehaviour::new(DistSpec::Constant(SimDuration::ZERO), 1),
         };
-        let (mut startup, mut env) = (StartupHint::default(), Vec::new());
+        let mut env = Vec::new();
         for (c, container) in spec.containers.iter().enumerate() {
             let at = format!("{at}.containers[{c}]");
             workload.ports.extend(self.ports(object, &at, &container.ports));
             env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
-            if let Some(probe) = &container.readiness_probe {
-                startup = longer(startup, probe);
-            }
             for (name, probe, all) in [
                 ("startupProbe", &container.startup_probe, &mut workload.probes.startup),
                 ("readinessProbe", &container.readiness_probe, &mut workload.probes.readiness),
@@ -312,7 +292,7 @@ impl<'a> Import<'a> {
             }
             workload.pre_stop = workload.pre_stop.max(seconds(sleep.seconds));
         }
-        Found { facts: WorkloadFacts { spec: workload, startup, env }, object }
+        Found { facts: WorkloadFacts { spec: workload, env }, object }
     }
 
     /// A probe, at the path `at`, with its defaults and by the API server's rules (`validateProbe`).
@@ -459,13 +439,4 @@ fn cpu_millis(object: &Object, node: &Node, errors: &mut Vec<InputError>) -> Opt
 /// Whole seconds; negative ones have been refused.
 pub(super) fn seconds(n: i64) -> SimDuration {
     SimDuration::from_secs(u64::try_from(n).unwrap_or(0))
-}
-
-/// The hint of whichever takes longer.
-fn longer(so_far: StartupHint, probe: &super::types::Probe) -> StartupHint {
-    let (initial_delay, period) = (seconds(probe.initial_delay_seconds.unwrap_or(0)), seconds(probe.period_seconds.unwrap_or(10)));
-    let success_threshold = u32::try_from(probe.success_threshold.unwrap_or(1)).unwrap_or(1).max(1);
-    let ready_after = initial_delay + period * u64::from(success_threshold - 1);
-    let this = StartupHint { probed: true, initial_delay, period, success_threshold, ready_after };
-    if so_far.probed && so_far.ready_after >= ready_after { so_far } else { this }
 }

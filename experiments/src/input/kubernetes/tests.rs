@@ -55,8 +55,8 @@ fn online_boutique() {
     assert_eq!(specs.warnings, []);
     let frontend = specs.workloads.iter().find(|w| w.spec.name == "frontend").expect("frontend");
     assert_eq!((frontend.spec.field.as_str(), frontend.spec.replicas, frontend.spec.is_daemon()), ("deployments.frontend", 1, false));
-    assert_eq!(frontend.startup.initial_delay, SimDuration::from_secs(10));
-    assert_eq!(frontend.startup.period, SimDuration::from_secs(10));
+    let readiness = frontend.spec.probes.readiness.expect("the frontend has one");
+    assert_eq!((readiness.initial_delay, readiness.period), (SimDuration::from_secs(10), SimDuration::from_secs(10)));
     assert!(frontend.env.contains(&("CART_SERVICE_ADDR".to_owned(), "cartservice:7070".to_owned())));
     let graces: Vec<_> = specs.workloads.iter().map(|w| w.spec.termination_grace).collect();
     assert!(graces.contains(&SimDuration::from_secs(5)) && graces.contains(&SimDuration::from_secs(30)));
@@ -77,7 +77,7 @@ fn bookinfo() {
     let reviews = specs.services.iter().find(|s| s.name == "reviews").expect("reviews");
     let behind = specs.workloads.iter().filter(|w| reviews.selector.iter().all(|(k, v)| w.spec.labels.get(k) == Some(v)));
     assert_eq!(behind.count(), 3);
-    assert!(specs.workloads.iter().all(|w| !w.startup.probed));
+    assert!(specs.workloads.iter().all(|w| w.spec.probes.readiness.is_none()));
 }
 
 #[test]
@@ -92,7 +92,6 @@ fn a_dump_and_its_traps() {
     let web = &specs.workloads[0].spec;
     assert_eq!(web.placed_on, ["node-0", "node-0", "node-0", "node-0", "node-0", "node-0"]);
     assert_eq!((web.pre_stop, web.termination_grace), (SimDuration::from_secs(15), SimDuration::from_secs(45)));
-    assert_eq!(specs.workloads[0].startup.ready_after, SimDuration::from_secs(2));
     assert_eq!(specs.workloads[1].spec.pre_stop, SimDuration::ZERO);
 
     let services: Vec<_> = specs.services.iter().map(|s| (s.name.as_str(), s.service_type, s.external_traffic_policy)).collect();

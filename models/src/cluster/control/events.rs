@@ -338,7 +338,10 @@ impl Cluster {
             Deed::ZonePartition(zone) => {
                 let zone = zone.unwrap_or_else(|| ZoneId::from_index(pick(self.zones.len())));
                 self.partition(zone, true);
-                self.nodes_in(zone).for_each(|node| self.lease_stops(node, ctx));
+                self.nodes_in(zone).for_each(|node| {
+                    self.lease_stops(node, ctx);
+                    self.balancers_notice(node, ctx);
+                });
                 (Broken::ZoneCut(zone), format!("zone {} is cut off", self.zones[zone]))
             }
             Deed::ControlPlaneOutage => {
@@ -400,7 +403,7 @@ impl Cluster {
             }
             Broken::ZoneCut(zone) => {
                 self.partition(zone, false);
-                self.nodes_in(zone).for_each(|node| self.lease_goes_on(node, ctx));
+                self.nodes_in(zone).for_each(|node| self.is_back(node, ctx));
                 format!("zone {} is connected again", self.zones[zone])
             }
             Broken::ControlPlane => {

@@ -143,6 +143,10 @@ impl Cluster {
 
     /// The Pod's condition `Ready` becomes what its containers and readiness gates say; whoever watches Pods hears of it.
     pub(in crate::cluster) fn report_readiness(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        if !self.nodes[self.pods[pod].node].condition.is_reached() {
+            // Its kubelet reports when it is heard again.
+            return;
+        }
         let ready = self.pods[pod].containers_ready && self.gates_pass(pod);
         let was = std::mem::replace(&mut self.pods[pod].ready, ready);
         if was != ready {
@@ -313,6 +317,12 @@ impl Cluster {
 
     /// The Pod object is deleted and its address belongs to nobody.
     pub(in crate::cluster) fn remove_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        if !self.nodes[self.pods[pod].node].condition.is_reached() {
+            // The process is gone; the object stays until its kubelet can say so.
+            self.pods[pod].process = Process::Exited;
+            self.pods[pod].life += 1;
+            return;
+        }
         let workload = self.pods[pod].workload;
         self.pods[pod].process = Process::Gone;
         self.pods[pod].life += 1;

@@ -3,6 +3,7 @@
 use crate::api::Process;
 use crate::cluster::{Cluster, Ctx, Event, Outcome};
 use crate::ids::{NodeId, PodId, VertexId, ZoneId};
+use crate::network::VertexKind;
 use crate::spec::{Controller, NodeLifecycleSpec};
 use std::rc::Rc;
 use svcsim_engine::{Id, Key, SimDuration, SimTime};
@@ -37,7 +38,7 @@ impl Condition {
 }
 
 impl Cluster {
-    /// The Node loses power: its Pods' processes are gone without a word, and so is its connection table.
+    /// The Node loses power: its Pods' processes are gone without a word.
     pub(in crate::cluster) fn crash_node(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         self.faults += 1;
         self.nodes[node].condition.crashes += 1;
@@ -87,6 +88,11 @@ impl Cluster {
     pub(in crate::cluster) fn rejoin_node(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         self.faults -= 1;
         self.nodes[node].condition.cuts -= 1;
+        self.is_back(node, ctx);
+    }
+
+    /// The Node is connected as far as this fault goes: its lease is renewed, it lists what it missed, and balancers use it.
+    pub(in crate::cluster) fn is_back(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         self.lease_goes_on(node, ctx);
         self.catch_up(node, ctx);
         self.balancers_return(node, ctx);
@@ -103,6 +109,10 @@ impl Cluster {
 
     /// Whether a message on its way from `from` to `to` is lost to a fault. Only asked while there is one.
     pub(in crate::cluster) fn severed(&self, from: VertexId, to: VertexId) -> bool {
+        if matches!(self.network.vertices()[from].kind, VertexKind::Switch | VertexKind::Zone | VertexKind::Region) {
+            // On its way already: that was asked where it set out.
+            return false;
+        }
         let node = |v: VertexId| self.node_at(v).map(|n| &self.nodes[n]);
         let (a, b) = (node(from), node(to));
         let dark = |n: &crate::cluster::Node| !n.condition.runs() || (n.condition.cuts > 0 && from != to);
@@ -133,15 +143,18 @@ impl Cluster {
     pub(in crate::cluster) fn lease_goes_on(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         let condition = &mut self.nodes[node].condition;
         condition.silent -= 1;
-        if !condition.is_reached() || !std::mem::take(&mut condition.unreachable) {
+        condition.unreachable &= !condition.is_reached();
+        if !condition.is_reached() {
             return;
         }
         for pod in self.pods_on(node) {
-            if self.pods[pod].terminating && self.pods[pod].process == Process::Running {
+            if !self.pods[pod].terminating {
+                self.report_readiness(pod, ctx);
+            } else if self.pods[pod].process == Process::Running {
                 // It was told to delete the Pod while nobody could reach it.
                 self.terminate_container(pod, ctx);
-            } else {
-                self.report_readiness(pod, ctx);
+            } else if !self.pods[pod].works() {
+                self.remove_pod(pod, ctx);
             }
         }
     }
@@ -181,6 +194,9 @@ impl Cluster {
 
     /// What a Node's proxy missed reaches it now, and its rules are written.
     fn catch_up(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        if !self.nodes[node].condition.is_reached() {
+            return;
+        }
         for service in self.table.services.ids() {
             if self.nodes[node].proxy.view(service).version != self.published[service].version {
                 let news = (service, Rc::clone(&self.published[service]));

@@ -220,6 +220,7 @@ impl Cluster {
         self.pods[pod].revision = revision;
         self.replicas[replica].pod = pod;
         self.replicas[replica].pods += 1;
+        self.tell(pod, "create", ctx);
         self.start_pod(pod, ctx);
     }
 }

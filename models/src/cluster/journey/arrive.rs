@@ -124,11 +124,12 @@ impl Cluster {
         None
     }
 
-    /// Whether the Pod serves another request of a connection that it has.
+    /// Whether the Pod serves another request of a connection that it has, for all that the client knows: of a Node that lost
+    /// power nobody hears.
     fn serves_connections(&self, id: PodId) -> bool {
         let pod = &self.pods[id];
         let drains = self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections;
-        pod.accepts() || (drains && pod.process == Process::Stopping)
+        pod.accepts() || (drains && pod.process == Process::Stopping) || !self.nodes[pod.node].condition.runs()
     }
 
     /// Whether the Node's kube-proxy has removed the flow's entry: it does so in the sync that shows it that the Pod is no

@@ -55,6 +55,11 @@ pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {
             say(format!("traffic.{}.arrivals", called[0]), problem);
         }
     }
+    for (name, event) in &spec.events {
+        if let Some(at) = event.at.or(event.from).filter(|at| *at >= spec.run.duration) {
+            say(format!("events.{name}"), format!("it would happen at {at}, when the run of {} is over: it never does", spec.run.duration));
+        }
+    }
     for w in &spec.workloads {
         if w.pre_stop > w.termination_grace {
             let problem = format!(

@@ -1,0 +1,160 @@
+//! Nodes, zones and the control plane fail: who loses what, for how long.
+
+use crate::world::*;
+use svcsim_models::cluster::Outcome;
+use svcsim_models::record::{RunResult, SeriesResult};
+
+const RATE: f64 = 400.0;
+
+/// Four Pods on Nodes of two zones, called from a fifth Node; clients give up after half a second.
+fn world() -> ClusterSpec {
+    let traffic = TrafficSpec { timeout: Some(ms(500)), clients: 50, ..traffic(workload_origin("caller"), Via::ClusterIP, RATE) };
+    let workloads = vec![web(&["n0", "n1", "n2", "n3"], quick()), callers(&["n4"])];
+    let mut spec = spec(nodes_in(&["a", "a", "b", "b", "c"]), workloads, traffic);
+    spec.node_lifecycle = NodeLifecycleSpec { lease_renewal: ms(1), ..NodeLifecycleSpec::default() };
+    spec.run.duration = secs(100);
+    spec
+}
+
+fn node(name: &str) -> NodeTarget {
+    NodeTarget { node: Some(name.to_owned()) }
+}
+
+fn zone(name: &str) -> ZoneTarget {
+    ZoneTarget { zone: Some(name.to_owned()) }
+}
+
+fn with(event: EventSpec) -> ClusterSpec {
+    let mut spec = world();
+    spec.events.insert("fault".to_owned(), event);
+    spec
+}
+
+fn lost(s: &SeriesResult) -> f64 {
+    (s.arrivals - s.completed()) as f64
+}
+
+/// Requests lost of those sent between two times.
+fn lost_between(spec: &ClusterSpec, from: SimDuration, until: SimDuration) -> f64 {
+    let spec = ClusterSpec { run: RunSpec { warm_up: from, duration: until, window: secs(1) }, ..spec.clone() };
+    lost(&series(&spec, 0))
+}
+
+/// Dead at 12 s, its lease is stale at 62 s and seen at 65 s; 50 ms later slices are written, 450 ms later the Nodes know.
+#[test]
+fn a_dead_nodes_share_fails_until_its_lease_has_run_out_and_then_nothing_does() {
+    let spec = with(EventSpec::at(secs(12), Action::NodeCrash(node("n0"))));
+    assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE / 4.0 * 53.5, 0.02);
+    assert_eq!((lost_between(&spec, ms(1), secs(11)), lost_between(&spec, ms(65_500), secs(100))), (0.0, 0.0));
+    let run = run_one(&spec, 0);
+    let marks: Vec<_> = run.marks.iter().map(|m| (m.name.as_str(), m.began, m.time.as_nanos() / 1_000_000_000)).collect();
+    assert_eq!(marks, [("fault", true, 12)]);
+}
+
+/// Back before anybody noticed: its Pods start again, and only the time of its absence is lost.
+#[test]
+fn a_node_that_reboots_soon_is_never_missed() {
+    let spec = with(EventSpec::at(secs(12), Action::NodeCrash(node("n0"))).lasting(constant(secs(10))));
+    let run = run_one(&spec, 0);
+    assert!(run.incidents.iter().any(|i| i.event == "restart" && i.pod == "web-0"));
+    assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE / 4.0 * 10.0, 0.03);
+}
+
+/// After the toleration its Pods are deleted and replaced elsewhere, though nobody can confirm that they are gone.
+#[test]
+fn pods_of_a_lost_node_are_replaced_and_stay_terminating() {
+    let mut spec = with(EventSpec::at(secs(12), Action::NodeCrash(node("n0"))));
+    spec.node_lifecycle.toleration = secs(10);
+    let run = run_one(&spec, 0);
+    let at = |event: &str| {
+        run.incidents
+            .iter()
+            .filter(|i| i.event == event && i.pod == "web-0")
+            .map(|i| (i.time.as_nanos() / 1_000_000_000, i.node.0))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(at("terminate"), [(75, 0)]);
+    assert!(at("gone").is_empty() && at("ready").len() == 1 && at("ready")[0].1 != 0, "{:?}", run.incidents);
+}
+
+/// Cut off, a Node runs on: whoever is on it reaches the Pods on it.
+#[test]
+fn a_node_that_is_cut_off_still_serves_itself() {
+    let mut spec = with(EventSpec::at(secs(10), Action::NodeCut(node("n0"))).lasting(constant(secs(20))));
+    spec.workloads[1].placed_on = vec!["n0".to_owned()];
+    spec.services[0].internal_traffic_policy = TrafficPolicy::Local;
+    assert_eq!(lost(&series(&spec, 0)), 0.0);
+    spec.services[0].internal_traffic_policy = TrafficPolicy::Cluster;
+    assert_near("three of four Pods are elsewhere", (0..20).map(|r| lost(&series(&spec, r))), RATE * 0.75 * 20.0, 0.02);
+}
+
+#[test]
+fn a_zone_outage_loses_the_zones_share_and_a_partition_what_crosses_its_border() {
+    let outage = with(EventSpec::at(secs(20), Action::ZoneOutage(zone("a"))).lasting(constant(secs(10))));
+    assert_near("outage", (0..20).map(|r| lost(&series(&outage, r))), RATE / 2.0 * 10.0, 0.02);
+    let mut partition = with(EventSpec::at(secs(20), Action::ZonePartition(zone("a"))).lasting(constant(secs(10))));
+    assert_near("from outside the zone", (0..20).map(|r| lost(&series(&partition, r))), RATE / 2.0 * 10.0, 0.02);
+    partition.workloads[1].placed_on = vec!["n1".to_owned()];
+    assert_near("from inside", (0..20).map(|r| lost(&series(&partition, r))), RATE / 2.0 * 10.0, 0.02);
+}
+
+/// Deleted while the control plane is out? It cannot be: it is when that is back. But a Pod that crashes is not published.
+#[test]
+fn nodes_keep_their_views_while_the_control_plane_is_out() {
+    let mut spec = with(EventSpec::at(secs(10), Action::ControlPlaneOutage(Everything {})).lasting(constant(secs(30))));
+    spec.workloads[0].pod.startup = constant(secs(60));
+    let victim = PodTarget { place: Some(0), ..any_pod_of("web") };
+    spec.events.insert("crash".to_owned(), EventSpec::at(secs(15), Action::PodCrash(victim.clone())));
+    assert_near("refused until Nodes hear of it", (0..20).map(|r| lost(&series(&spec, r))), RATE / 4.0 * 25.5, 0.02);
+    spec.events.insert("crash".to_owned(), EventSpec::at(secs(15), Action::PodDelete(victim)));
+    let run = run_one(&spec, 0);
+    let deleted: Vec<u64> = run.incidents.iter().filter(|i| i.event == "terminate").map(|i| i.time.as_nanos() / 1_000_000_000).collect();
+    assert_eq!(deleted, [40]);
+}
+
+/// News that a zone missed while it was cut off reach it when it is not.
+#[test]
+fn a_zone_that_was_cut_off_catches_up() {
+    let mut spec = with(EventSpec::at(secs(10), Action::ZonePartition(zone("c"))).lasting(constant(secs(10))));
+    spec.events.insert("delete".to_owned(), EventSpec::at(secs(12), Action::PodDelete(PodTarget { place: Some(0), ..any_pod_of("web") })));
+    spec.workloads[0].pod.startup = constant(secs(200));
+    assert_eq!(lost_between(&spec, secs(23), secs(100)), 0.0, "the callers' Node is in the zone");
+    assert!(lost_between(&spec, secs(10), secs(20)) > RATE * 9.0, "and all Pods are outside it");
+}
+
+/// Nobody hears what a Pod on a Node that is cut off does.
+#[test]
+fn a_kubelet_that_nobody_reaches_reports_nothing() {
+    let mut spec = with(EventSpec::at(secs(5), Action::NodeCut(node("n0"))));
+    spec.node_lifecycle.grace_period = secs(10);
+    let cut = lost_between(&spec, secs(40), secs(100));
+    spec.events.insert("crash".to_owned(), EventSpec::at(secs(20), Action::PodCrash(PodTarget { place: Some(0), ..any_pod_of("web") })));
+    assert_eq!((cut, lost_between(&spec, secs(40), secs(100))), (0.0, 0.0));
+}
+
+/// A balancer in layer 2 finds out that its leader died after its own detection time.
+#[test]
+fn a_lost_leader_is_replaced_after_the_balancers_detection() {
+    let mut spec = with(EventSpec::at(secs(12), Action::NodeCrash(node("n4"))));
+    spec.workloads.truncate(1);
+    source(&mut spec).from = internet();
+    source(&mut spec).via = Via::LoadBalancer;
+    spec.load_balancer = svcsim_models::load_balancer::LoadBalancerSpec::by_name("metallbL2").expect("a preset");
+    let all = |r: &RunResult| {
+        r.series[0]
+            .timeline
+            .iter()
+            .map(|w| (w.start.as_nanos() / 1_000_000_000, w.errors))
+            .filter(|w| w.1 > 0)
+            .map(|w| w.0)
+            .collect::<Vec<_>>()
+    };
+    // Whoever leads: try each Node, and one of them takes everything down for five seconds.
+    let worst = (0..5).map(|n| {
+        spec.events.insert("fault".to_owned(), EventSpec::at(secs(12), Action::NodeCrash(node(&format!("n{n}")))));
+        let run = run_one(&spec, 0);
+        (count(&run.series[0], Outcome::Blackhole), all(&run))
+    });
+    let (lost, when) = worst.max_by_key(|w| w.0).expect("five Nodes");
+    assert!((lost as f64) > RATE * 4.5 && when.contains(&13), "{lost} lost in {when:?}");
+}
