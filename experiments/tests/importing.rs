@@ -36,7 +36,7 @@ fn what_was_assumed_is_marked_and_what_is_not_modelled_reaches_the_report() {
     let desk = Desk::empty();
     let said = import(&desk, "online-boutique");
     let text = desk.text("imported.yaml");
-    for assumed in ["serviceTime", "rate:", "clients: 100", "crashEvery", "delay:"] {
+    for assumed in ["serviceTime", "rate:", "clients: 100", "podCrash", "delay:"] {
         let i = text.lines().position(|l| l.contains(assumed)).expect(assumed);
         let near: Vec<&str> = text.lines().skip(i.saturating_sub(4)).take(5).collect();
         assert!(near.iter().any(|l| l.contains("ASSUMED")), "{assumed} is not marked: {near:?}");

@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(judge("Service", &["spec"], "replicas"), Unread::Unknown);
         assert_eq!(judge("Deployment", &["spec"], "replica"), Unread::Typo("replicas"));
         assert_eq!(judge("Deployment", &["spec", "template", "spec", "containers"], "envFrom"), Unread::Known);
-        assert_eq!(judge("Deployment", &["spec", "strategy"], "anything"), Unread::Known);
+        assert_eq!(judge("Deployment", &["spec", "template", "spec", "volumes"], "anything"), Unread::Known);
     }
 
     /// A real name that looks like a modelled one must be in the list of known names: no known name is judged a typing error.

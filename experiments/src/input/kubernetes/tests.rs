@@ -793,7 +793,7 @@ fn setting_what_is_not_there() {
         ("statefulsets.x.spec.replicas", json!(1), "the input has no statefulsets"),
         ("deployments.web.spec.replica", json!(1), "did you mean `replicas`?"),
         ("deployments.web.spec.paused", json!(true), "not modelled"),
-        ("deployments.web.spec.foo", json!(true), "name one of replicas, selector, template"),
+        ("deployments.web.spec.foo", json!(true), "name one of replicas, selector, strategy"),
         ("deployments.web.spec.replicas", json!("three"), "expected a whole number"),
         ("deployments.web.spec.replicas.x", json!(1), "expected a map with `x` in it, found the number 6"),
         ("services.web.spec.ports[7].port", json!(1), "expected [0] to [0]"),
