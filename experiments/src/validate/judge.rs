@@ -84,7 +84,7 @@ pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, 
     let Some(value) = value else { return finding(None, Verdict::NotJudged("what is expected is no number")) };
     let Some(estimate) = found else { return finding(None, Verdict::NotJudged("not measured by a run")) };
     let own_se = expected.get("se").and_then(Value::as_f64).unwrap_or(0.0);
-    let se = estimate.se.hypot(own_se);
+    let se = libm::hypot(estimate.se, own_se);
     let gap = estimate.mean - value;
     let z = match (gap == 0.0, se > 0.0) {
         (true, _) => 0.0,

@@ -63,6 +63,9 @@ struct Vector {
     run: Map<String, Value>,
 }
 
+/// The statistics of one replication, by name, from its runs.
+type Measure = dyn Fn(&[RunResult]) -> BTreeMap<&'static str, f64> + Sync;
+
 /// What a replication runs, and what is read off its results.
 struct Plan {
     /// Run once in each replication, with the same random numbers.
@@ -71,7 +74,7 @@ struct Plan {
     /// Requests done over requests suggested, of which standard errors depend.
     share: f64,
     /// The value of each statistic in one replication.
-    measure: Box<dyn Fn(&[RunResult]) -> BTreeMap<&'static str, f64> + Sync>,
+    measure: Box<Measure>,
 }
 
 /// What became of one vector.
