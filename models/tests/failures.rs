@@ -132,6 +132,17 @@ fn a_kubelet_that_nobody_reaches_reports_nothing() {
     assert_eq!((cut, lost_between(&spec, secs(40), secs(100))), (0.0, 0.0));
 }
 
+/// While the load balancer is away everything through it is lost, and nothing else.
+#[test]
+fn a_failed_load_balancer_loses_what_goes_through_it() {
+    let failure = Action::LoadBalancerFailure(BalancerTarget { service: "web".to_owned() });
+    let mut spec = with(EventSpec::at(secs(20), failure).lasting(constant(secs(5))));
+    assert_eq!(lost(&series(&spec, 0)), 0.0, "callers inside do not need it");
+    source(&mut spec).from = internet();
+    source(&mut spec).via = Via::LoadBalancer;
+    assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE * 5.0, 0.02);
+}
+
 /// A balancer in layer 2 finds out that its leader died after its own detection time.
 #[test]
 fn a_lost_leader_is_replaced_after_the_balancers_detection() {

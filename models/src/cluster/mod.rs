@@ -190,6 +190,8 @@ struct EndpointState {
 struct Balancer {
     lb: LoadBalancer,
     targets: BTreeSet<Target>,
+    /// Failures of it that are not repaired.
+    failures: u32,
 }
 
 /// What creates Pods.

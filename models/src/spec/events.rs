@@ -66,6 +66,8 @@ pub enum Action {
     PodSlow(SlowTarget),
     /// A Pod is deleted through the API, with its grace period.
     PodDelete(PodTarget),
+    /// A Pod is evicted: deleted, if its PodDisruptionBudget allows.
+    PodEvict(PodTarget),
     /// A new version of a workload is rolled out.
     Rollout(RolloutTarget),
     /// A workload is to have another number of Pods.
@@ -82,6 +84,8 @@ pub enum Action {
     ZoneOutage(ZoneTarget),
     /// A zone is cut off from all that is outside it.
     ZonePartition(ZoneTarget),
+    /// A Service's load balancer fails: what is sent to it, and what comes back through it, vanishes.
+    LoadBalancerFailure(BalancerTarget),
     /// Nothing that changes reaches any Node or controller.
     ControlPlaneOutage(Everything),
 }
@@ -157,6 +161,14 @@ pub struct ZoneTarget {
     /// Its name; absent: one is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BalancerTarget {
+    /// Its Service's name.
+    pub service: String,
 }
 
 /// There is only one.

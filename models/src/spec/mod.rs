@@ -12,7 +12,8 @@ pub use crate::control_plane::probes::{ProbeSpec, Probes};
 pub use crate::controllers::deployment::IntOrString;
 pub use crate::controllers::disruption::Budget;
 pub use events::{
-    Action, EventSpec, Everything, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget, ZoneTarget, any_pod_of,
+    Action, BalancerTarget, EventSpec, Everything, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget,
+    ZoneTarget, any_pod_of,
 };
 pub use kubernetes::{
     ContainerPortSpec, Controller, IpMode, NodeSpec, Protocol, RolloutSpec, ServicePortSpec, ServiceSpec, ServiceType, TargetPort,

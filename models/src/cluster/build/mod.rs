@@ -280,7 +280,7 @@ impl Cluster {
         let nodes = self.nodes.enumerate().map(|(id, n)| NodeFact { id, name: n.spec.name.clone() }).collect();
         let facts = Facts { address, local_policy, nodes };
         let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &service.name))?;
-        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new() });
+        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0 });
         let targets = self.wanted_targets(id, &self.published[id]);
         let state = |t: &Target| match *t {
             Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),

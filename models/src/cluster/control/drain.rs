@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     /// Whether the workload's PodDisruptionBudget lets one more of its ready Pods go.
-    fn may_be_disrupted(&self, workload: WorkloadId) -> bool {
+    pub(in crate::cluster) fn may_be_disrupted(&self, workload: WorkloadId) -> bool {
         let w = &self.workloads[workload];
         let healthy = w.pods.iter().filter(|p| self.pods[**p].is_active()).count() as i32;
         w.budget.as_ref().is_none_or(|budget| disruption::allowed(budget, w.desired as i32, healthy) > 0)

@@ -5,7 +5,7 @@ use crate::cluster::build::{dist, list};
 use crate::cluster::run::stream;
 use crate::cluster::{Cluster, Ctx, Event, Purpose};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, WorkloadId, ZoneId};
-use crate::spec::{Action, ClusterSpec, Controller, EventSpec, PodTarget, SpecError, WorkloadSpec};
+use crate::spec::{Action, ClusterSpec, Controller, EventSpec, PodTarget, ServiceType, SpecError, WorkloadSpec};
 use svcsim_engine::random::{Dist, Stream, Streams};
 use svcsim_engine::{Id, SimDuration, SimTime};
 
@@ -36,6 +36,7 @@ enum Deed {
     PodPause(Victim),
     PodSlow(Victim, f64),
     PodDelete(Victim),
+    PodEvict(Victim),
     Rollout { workload: WorkloadId, fails: bool },
     Scale { workload: WorkloadId, replicas: u32 },
     SwitchSelector { service: ServiceId, backends: Vec<WorkloadId> },
@@ -44,6 +45,7 @@ enum Deed {
     NodeCut(Option<NodeId>),
     ZoneOutage(Option<ZoneId>),
     ZonePartition(Option<ZoneId>),
+    LoadBalancerFailure(ServiceId),
     ControlPlaneOutage,
 }
 
@@ -65,18 +67,35 @@ enum Broken {
     Cut(NodeId),
     ZoneDown(ZoneId),
     ZoneCut(ZoneId),
+    LoadBalancer(ServiceId),
     ControlPlane,
 }
 
 impl Deed {
     /// Whether it is asked of the API server, which has to answer.
     const fn asks_api(&self) -> bool {
-        matches!(self, Self::PodDelete(_) | Self::Rollout { .. } | Self::Scale { .. } | Self::SwitchSelector { .. } | Self::Drain(_))
+        matches!(
+            self,
+            Self::PodDelete(_)
+                | Self::PodEvict(_)
+                | Self::Rollout { .. }
+                | Self::Scale { .. }
+                | Self::SwitchSelector { .. }
+                | Self::Drain(_)
+        )
     }
 
     /// Whether it is over as soon as it has happened.
     const fn is_momentary(&self) -> bool {
-        matches!(self, Self::PodCrash(_) | Self::PodOom(_) | Self::PodDelete(_) | Self::Rollout { .. } | Self::SwitchSelector { .. })
+        matches!(
+            self,
+            Self::PodCrash(_)
+                | Self::PodOom(_)
+                | Self::PodDelete(_)
+                | Self::PodEvict(_)
+                | Self::Rollout { .. }
+                | Self::SwitchSelector { .. }
+        )
     }
 
     /// Whether it can make a Node unreachable.
@@ -152,6 +171,16 @@ impl Cluster {
         let field = |f: &str| format!("events.{event}.do.{f}");
         Ok(match action {
             Action::PodCrash(pod) => Deed::PodCrash(self.victim(&field("podCrash"), pod)?),
+            Action::PodEvict(pod) => Deed::PodEvict(self.victim(&field("podEvict"), pod)?),
+            Action::LoadBalancerFailure(t) => {
+                let field = field("loadBalancerFailure.service");
+                let service = self.called_service(&field, &t.service)?;
+                if self.table.services[service].service_type != ServiceType::LoadBalancer {
+                    let problem = format!("Service {} has no load balancer that could fail", t.service);
+                    return Err(SpecError::new(field, problem, "name a Service of type LoadBalancer"));
+                }
+                Deed::LoadBalancerFailure(service)
+            }
             Action::PodOom(pod) => Deed::PodOom(self.victim(&field("podOom"), pod)?),
             Action::PodPause(pod) => Deed::PodPause(self.victim(&field("podPause"), pod)?),
             Action::PodSlow(t) => {
@@ -293,6 +322,17 @@ impl Cluster {
                 c.delete_pod(pod, ctx);
                 Broken::Nothing
             }),
+            Deed::PodEvict(victim) => self.strike(*victim, which, "is to be evicted", ctx, |c, pod, ctx| {
+                if c.may_be_disrupted(c.pods[pod].workload) {
+                    c.tell(pod, "evict", ctx);
+                    c.delete_pod(pod, ctx);
+                }
+                Broken::Nothing
+            }),
+            Deed::LoadBalancerFailure(service) => {
+                self.balancer_fails(*service, true);
+                (Broken::LoadBalancer(*service), format!("the load balancer of {} fails", self.table.services[*service].name))
+            }
             Deed::PodPause(victim) => self.strike(*victim, which, "hangs", ctx, |c, pod, ctx| {
                 c.freeze(pod, ctx);
                 Broken::Paused(pod)
@@ -405,6 +445,10 @@ impl Cluster {
                 self.partition(zone, false);
                 self.nodes_in(zone).for_each(|node| self.is_back(node, ctx));
                 format!("zone {} is connected again", self.zones[zone])
+            }
+            Broken::LoadBalancer(service) => {
+                self.balancer_fails(service, false);
+                format!("the load balancer of {} is back", self.table.services[service].name)
             }
             Broken::ControlPlane => {
                 self.control_plane_returns(ctx);

@@ -1,7 +1,7 @@
 //! Load balancers learn of targets and check their health.
 
 use crate::api::{EndpointSet, PortEndpoints};
-use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request};
+use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request, Stage};
 use crate::control_plane::health_check;
 use crate::ids::{NodeId, PodId, ServiceId};
 use crate::load_balancer::{LoadBalancer, Probe, Target, Targets};
@@ -95,6 +95,20 @@ impl Cluster {
                 ctx.schedule_at(at, Event::TargetCut { service, target });
             }
         }
+    }
+
+    /// A load balancer fails, or one failure of it is over.
+    pub(in crate::cluster) fn balancer_fails(&mut self, service: ServiceId, begins: bool) {
+        self.faults = if begins { self.faults + 1 } else { self.faults - 1 };
+        if let Some(b) = &mut self.load_balancers[service] {
+            b.failures = if begins { b.failures + 1 } else { b.failures - 1 };
+        }
+    }
+
+    /// Whether the message is on its way to a load balancer that has failed. Only asked while there is a fault.
+    pub(in crate::cluster) fn meets_failed_balancer(&self, r: &Request) -> bool {
+        let towards = matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer);
+        towards && self.load_balancers[self.sources[r.source].service].as_ref().is_some_and(|b| b.failures > 0)
     }
 
     /// A Node is back: balancers that had found out use it again.

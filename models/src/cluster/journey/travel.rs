@@ -30,7 +30,7 @@ impl Cluster {
         let r = &mut request;
         loop {
             let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
-            if self.faults > 0 && self.severed(leg.at, leg.to) {
+            if self.faults > 0 && (self.severed(leg.at, leg.to) || self.meets_failed_balancer(r)) {
                 self.store(key, request);
                 return self.lose(key, Outcome::Blackhole, ctx);
             }
