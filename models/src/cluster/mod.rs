@@ -84,6 +84,8 @@ pub enum Purpose {
     Propagation = 12,
     /// Lookups of names, and which of several answers is taken.
     Dns = 13,
+    /// What a degraded link does to messages.
+    Degradation = 30,
     /// Pauses before retries of a source's clients.
     Retries = 40,
 }
@@ -120,6 +122,8 @@ pub struct Cluster {
     node_lifecycle: NodeLifecycleSpec,
     /// Most places of a workload: bounds what a slip of the keyboard can ask for.
     most_places: usize,
+    /// Failures of DNS that are not repaired.
+    dns_out: u32,
     /// Outages of the control plane that are not repaired, and what waits for its return.
     control_plane_out: u32,
     put_by: Vec<Event>,

@@ -12,7 +12,7 @@ pub use crate::control_plane::probes::{ProbeSpec, Probes};
 pub use crate::controllers::deployment::IntOrString;
 pub use crate::controllers::disruption::Budget;
 pub use events::{
-    Action, BalancerTarget, EventSpec, Everything, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget,
+    Action, BalancerTarget, EventSpec, Everything, LinkTarget, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget,
     ZoneTarget, any_pod_of,
 };
 pub use kubernetes::{

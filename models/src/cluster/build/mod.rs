@@ -68,6 +68,7 @@ impl Cluster {
             node_at: Vec::new(),
             node_lifecycle: spec.node_lifecycle.clone(),
             most_places: MOST as usize,
+            dns_out: 0,
             control_plane_out: 0,
             put_by: Vec::new(),
             conntrack_spec: spec.conntrack.clone(),
@@ -84,14 +85,14 @@ impl Cluster {
         }
         cluster.add_services(spec)?;
         cluster.inform_nodes();
-        for (name, event) in &spec.events {
-            cluster.add_event(name, event, spec, streams)?;
-        }
         for service in cluster.table.services.ids() {
             cluster.add_load_balancer(spec, service, streams)?;
         }
         for (name, traffic) in &spec.traffic {
             cluster.add_source(spec, name, traffic, streams)?;
+        }
+        for (name, event) in &spec.events {
+            cluster.add_event(name, event, spec, streams)?;
         }
         if spec.traffic.is_empty() {
             let fix = "add a source under `traffic:` that says from where, to which Service and how often";

@@ -76,8 +76,13 @@ impl Cluster {
                 request.stage = self.first_stage(id);
                 now
             }
+            None if self.dns_out > 0 && self.asks_dns(&request, now) => {
+                self.store(key, request);
+                return self.lose(key, Outcome::DnsFailure, ctx);
+            }
             None => self.dial(&mut request, now),
         };
+        request.tries = 0;
         request.joined = at;
         let vertex = self.sources[id].clients[request.client as usize].vertex;
         if self.probe.is_some() {
@@ -148,6 +153,12 @@ impl Cluster {
         let serving = endpoints.map(|e| e.endpoints.iter().filter(|e| e.conditions.serving).map(|e| (e.ip, e.port)));
         let covered = serving.clone().is_some_and(|s| self.conntrack_spec.udp_cleanup.covers(s.count()));
         covered && is_stale(&entry, &addresses, port.port, port.node_port, serving)
+    }
+
+    /// Whether a new connection has to look a name up.
+    fn asks_dns(&self, r: &Request, now: SimTime) -> bool {
+        let source = &self.sources[r.source];
+        source.resolver.as_ref().is_some_and(|resolver| resolver.asks(source.clients[r.client as usize].resolved.as_ref(), now))
     }
 
     /// A new connection: a name is looked up where one is dialled; a new source port; the Node whose proxy will choose, where

@@ -146,7 +146,7 @@ impl Cluster {
                 Place::Node(request.connection.entry)
             }
             Outcome::LbUnavailable | Outcome::LbTimeout | Outcome::NoTarget => Place::LoadBalancer,
-            Outcome::NameError => Place::Dns,
+            Outcome::NameError | Outcome::DnsFailure => Place::Dns,
             Outcome::LinkDrop => Place::Network,
             Outcome::TimedOut if request.stage == Stage::InPod => at_pod(),
             Outcome::TimedOut => Place::Network,
