@@ -9,6 +9,7 @@ use super::files::Files;
 use super::kubernetes::{self, KubernetesSpecs, Object, Source};
 use super::reader::{Change, Reader, Samples};
 use super::topology;
+use super::trace;
 use super::tree;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -317,6 +318,7 @@ impl Loaded {
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut warnings = Vec::new();
         resolve_files(&mut tree, &dir, &mut files, &mut reader, &mut warnings).map_err(|e| vec![e])?;
+        trace::resolve(&mut tree, &dir, &mut files, &mut reader).map_err(|e| vec![e])?;
         let mut experiment: Experiment = reader.typed(&tree, "").map_err(|e| vec![e])?;
         check_name(&reader, &experiment.metadata.name).map_err(|e| vec![e])?;
         let patches = experiment.kubernetes.patches.iter().map(|(field, value)| {
