@@ -20,10 +20,8 @@ fn traced(entry: &str, trace: &str) -> Desk {
 fn a_recorded_trace_gives_the_same_bytes_as_its_events_written_by_hand() {
     let trace = "# recorded in the night\nat,for,node\n0.3,200ms,zone-a-0\n\n0.7s,,zone-a-1\n";
     let recorded = traced("{trace: outages.csv, do: {nodeCrash: {}}}", trace);
-    let mixed = traced(
-        "{trace: outages.csv}",
-        "for,do,at,node,workload,place\n200ms,nodeCrash,300ms,zone-a-0,,\n,nodeCrash,700ms,zone-a-1,,\n",
-    );
+    let mixed =
+        traced("{trace: outages.csv}", "for,do,at,node,workload,place\n200ms,nodeCrash,300ms,zone-a-0,,\n,nodeCrash,700ms,zone-a-1,,\n");
     let by_hand = Desk::with(with_events(
         "  outages-1: {at: 300ms, for: 200ms, do: {nodeCrash: {node: zone-a-0}}}\n  \
          outages-2: {at: 700ms, do: {nodeCrash: {node: zone-a-1}}}",

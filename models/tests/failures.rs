@@ -77,6 +77,31 @@ fn pods_of_a_lost_node_are_replaced_and_stay_terminating() {
     assert!(at("gone").is_empty() && at("ready").len() == 1 && at("ready")[0].1 != 0, "{:?}", run.incidents);
 }
 
+/// When Pods are deleted after the Nodes `dead` of a zone of four have crashed at 12 s, and `n4` in its own if `all`.
+fn evicted(dead: &[&str], all: bool) -> Vec<u64> {
+    let mut spec = world();
+    spec.nodes = nodes_in(&["a", "a", "a", "a", "c"]);
+    spec.node_lifecycle.toleration = secs(20);
+    spec.run.duration = secs(200);
+    let crash = |name: &str| EventSpec::at(secs(12), Action::NodeCrash(node(name))).lasting(constant(secs(178)));
+    spec.events.extend(dead.iter().map(|name| ((*name).to_owned(), crash(name))));
+    if all {
+        spec.events.insert("late".to_owned(), EventSpec { at: Some(secs(22)), ..crash("n4") });
+    }
+    let run = run_one(&spec, 0);
+    let deleted = run.incidents.iter().filter(|i| i.event == "terminate" && i.pod.starts_with("web"));
+    deleted.map(|i| i.time.as_nanos() / 1_000_000_000).collect()
+}
+
+/// Lost at 65 s; a Node of a zone is tainted every 10 s, and its Pods have 20 s from there.
+#[test]
+fn lost_nodes_are_evicted_one_after_the_other_in_each_zone() {
+    assert_eq!(evicted(&["n0", "n1"], false), [85, 95]);
+    assert_eq!(evicted(&["n0", "n1", "n2", "n3"], false), [85, 95, 105, 115], "a zone that is lost is evicted as fast");
+    assert_eq!(evicted(&["n0", "n1", "n2"], false), [0; 0], "more than half of a small zone: it might be the zone's network");
+    assert_eq!(evicted(&["n0", "n1", "n2", "n3"], true), [0; 0], "all Nodes: it might be the control plane's own");
+}
+
 /// Cut off, a Node runs on: whoever is on it reaches the Pods on it.
 #[test]
 fn a_node_that_is_cut_off_still_serves_itself() {
@@ -246,7 +271,8 @@ fn while_dns_fails_queries_are_sent_again_until_the_resolver_gives_up() {
     assert_eq!((lost(&s), others(&s, &[Outcome::Completed, Outcome::DnsFailure])), (count(&s, Outcome::DnsFailure) as f64, 0));
     assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE * 10.0, 0.02);
     // Who has an answer does not ask.
-    source(&mut spec).dns = Some(svcsim_models::dns::DnsSpec { lookup: constant(SimDuration::ZERO), ttl: secs(1_000), ..Default::default() });
+    source(&mut spec).dns =
+        Some(svcsim_models::dns::DnsSpec { lookup: constant(SimDuration::ZERO), ttl: secs(1_000), ..Default::default() });
     assert_eq!(lost_between(&spec, ms(1), secs(60)), 0.0);
 }
 

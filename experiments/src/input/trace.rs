@@ -40,7 +40,12 @@ fn read(name: &str, spec: &Value, dir: &Path, files: &mut Files, reader: &mut Re
         Err(reader.place(InputError::new(format!("{field}{below}"), problem, fix)))
     };
     if let Some(other) = spec.as_object().and_then(|map| map.keys().find(|key| !["trace", "do"].contains(&key.as_str()))) {
-        return refused(reader, &format!(".{other}"), "the trace says when; expected only `trace` and `do`", "make it a column of the trace");
+        return refused(
+            reader,
+            &format!(".{other}"),
+            "the trace says when; expected only `trace` and `do`",
+            "make it a column of the trace",
+        );
     }
     let Some(path) = spec["trace"].as_str() else {
         return refused(reader, ".trace", "expected the name of a CSV file", "write trace: outages.csv");
@@ -63,7 +68,12 @@ fn read(name: &str, spec: &Value, dir: &Path, files: &mut Files, reader: &mut Re
     match (columns("do"), &same) {
         (true, Some(_)) => return wrong(Some(START), "both the column `do` and the experiment say what happens", "leave one of them out"),
         (false, None) => {
-            return refused(reader, "", "nothing says what happens: neither a column `do` nor the experiment", "add e.g. do: {nodeCrash: {}}");
+            return refused(
+                reader,
+                "",
+                "nothing says what happens: neither a column `do` nor the experiment",
+                "add e.g. do: {nodeCrash: {}}",
+            );
         }
         _ => {}
     }

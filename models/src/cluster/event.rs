@@ -122,6 +122,8 @@ pub enum Event {
         /// The failure that this belongs to; another is void.
         failure: u32,
     },
+    /// The control plane looks at zones' lost Nodes, and taints whom it may.
+    TaintsReviewed,
     /// The Pods of a lost Node are deleted, if it still is.
     NodeEvicts {
         /// Which.
@@ -213,7 +215,11 @@ impl Event {
     pub(super) const fn needs_control_plane(self) -> bool {
         matches!(
             self,
-            Self::EndpointsPublished { .. } | Self::EndpointsReachNodes { .. } | Self::NodeUnreachable { .. } | Self::NodeEvicts { .. }
+            Self::EndpointsPublished { .. }
+                | Self::EndpointsReachNodes { .. }
+                | Self::NodeUnreachable { .. }
+                | Self::TaintsReviewed
+                | Self::NodeEvicts { .. }
         )
     }
 }

@@ -45,7 +45,7 @@ use crate::spec::{
     AtSigterm, ContainerPortSpec, Controller, Discipline, NodeLifecycleSpec, NodeSpec, Probes, Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
 };
 use crate::workload::Arrivals;
-use control::{Condition, Planned, Version};
+use control::{Condition, Evictions, Planned, Version};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -120,6 +120,7 @@ pub struct Cluster {
     /// The Node at each vertex of the network.
     node_at: Vec<Option<NodeId>>,
     node_lifecycle: NodeLifecycleSpec,
+    evictions: Evictions,
     /// Most places of a workload: bounds what a slip of the keyboard can ask for.
     most_places: usize,
     /// Failures of DNS that are not repaired.
@@ -347,6 +348,7 @@ impl Model for Cluster {
             Event::DrainGoesOn { node } => self.drain_goes_on(node, ctx),
             Event::Reconcile { workload } => self.reconcile(workload, ctx),
             Event::NodeUnreachable { node, failure } => self.node_unreachable(node, failure, ctx),
+            Event::TaintsReviewed => self.review_taints(ctx),
             Event::NodeEvicts { node, failure } => self.node_evicts(node, failure, ctx),
             Event::ContainerStarts { pod, life } => self.container_starts(pod, life, ctx),
             Event::PodListens { pod, life } => self.pod_listens(pod, life, ctx),

@@ -4,8 +4,8 @@ use super::Network;
 use super::link::{PURE_DELAY, Transmitter};
 use crate::ids::LinkId;
 use crate::units::Bandwidth;
-use svcsim_engine::random::{Dist, Stream};
 use svcsim_engine::SimDuration;
+use svcsim_engine::random::{Dist, Stream};
 
 /// What a fault does to messages on some links.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 mod source;
 
-use super::control::Condition;
+use super::control::{Condition, Evictions};
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
@@ -67,6 +67,7 @@ impl Cluster {
             faults: 0,
             node_at: Vec::new(),
             node_lifecycle: spec.node_lifecycle.clone(),
+            evictions: Evictions::default(),
             most_places: MOST as usize,
             dns_out: 0,
             control_plane_out: 0,

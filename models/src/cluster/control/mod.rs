@@ -3,6 +3,7 @@
 mod drain;
 mod endpoints;
 mod events;
+mod eviction;
 mod kubelet;
 mod load_balancers;
 mod nodes;
@@ -10,5 +11,6 @@ mod scheduler;
 mod workloads;
 
 pub(super) use events::Planned;
+pub(super) use eviction::Evictions;
 pub(super) use nodes::Condition;
 pub(super) use workloads::Version;
