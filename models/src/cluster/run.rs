@@ -75,7 +75,9 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
             }
             sim.model.start_measuring(measure_from);
         }
-        if !drive(&mut sim, stop, |_| true, keep_going)? || !keep_going() {
+        // What happens when one window ends and the next begins belongs to the next.
+        let last = start + (stop - start).saturating_sub(SimDuration::from_nanos(1));
+        if !drive(&mut sim, last, |_| true, keep_going)? || !keep_going() {
             return Ok(None);
         }
         sim.model.close_window(start, stop - start);

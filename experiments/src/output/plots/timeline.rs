@@ -372,8 +372,8 @@ fn stairs(rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRo
 /// Harm first.
 fn rank(event: &str) -> usize {
     match event {
-        "crash" | "node_crash" | "fail" | "evict" => 0,
-        "terminate" | "delete" | "drain" => 1,
+        "crash" | "oom" | "evict" | "pause" => 0,
+        "terminate" | "sigterm" => 1,
         "gone" => 2,
         _ => 3,
     }
@@ -382,9 +382,12 @@ fn rank(event: &str) -> usize {
 fn incident_look(event: &str) -> (Mark, Colour) {
     match (rank(event), event) {
         (0, _) => (Mark::Cross, PALETTE[6]),
+        (1, "sigterm") => (Mark::Down, MUTED),
         (1, _) => (Mark::Down, PALETTE[3]),
         (2, _) => (Mark::Diamond, MUTED),
-        (_, "ready" | "start") => (Mark::Up, GREEN),
+        (_, "ready" | "resume") => (Mark::Up, GREEN),
+        (_, "unready") => (Mark::Ring, ORANGE),
+        (_, "restart") => (Mark::Square, BLUE),
         _ => (Mark::Disc, PALETTE[5]),
     }
 }
