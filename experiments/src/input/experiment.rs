@@ -20,7 +20,8 @@ use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
 use svcsim_models::spec::{
-    ClusterSpec, EndpointSlicesSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec,
+    AutoscalingSpec, ClusterSpec, EndpointSlicesSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec,
+    SpecError, TrafficSpec,
 };
 
 /// The `apiVersion` of the files this version reads.
@@ -65,6 +66,9 @@ pub struct Experiment {
     /// When the control plane takes a Node for lost.
     #[serde(default)]
     pub node_lifecycle: NodeLifecycleSpec,
+    /// What all autoscalers have in common.
+    #[serde(default)]
+    pub autoscaling: AutoscalingSpec,
     /// What happens to the cluster, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventSpec>,
@@ -608,6 +612,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         endpoint_slices: experiment.endpoint_slices,
         traffic: experiment.traffic,
         node_lifecycle: experiment.node_lifecycle,
+        autoscaling: experiment.autoscaling,
         events: experiment.events,
         run: experiment.run,
     })

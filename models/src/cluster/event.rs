@@ -115,6 +115,13 @@ pub enum Event {
         /// Whose.
         workload: WorkloadId,
     },
+    /// metrics-server asks kubelets for the CPU of Pods.
+    MetricsScraped,
+    /// A workload's autoscaler looks at it.
+    AutoscalerSyncs {
+        /// Whose.
+        workload: WorkloadId,
+    },
     /// The control plane takes a Node for lost, if it still is.
     NodeUnreachable {
         /// Which.
@@ -220,6 +227,7 @@ impl Event {
                 | Self::NodeUnreachable { .. }
                 | Self::TaintsReviewed
                 | Self::NodeEvicts { .. }
+                | Self::AutoscalerSyncs { .. }
         )
     }
 }

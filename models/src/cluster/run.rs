@@ -197,11 +197,13 @@ impl Cluster {
     fn open(&mut self, ctx: &mut Ctx<'_>) {
         self.open_sources(ctx);
         self.open_events(ctx);
+        self.open_autoscalers(ctx);
         self.open_health_checks(ctx);
     }
 
     /// What is integrated over time counts from here.
     fn start_measuring(&mut self, now: SimTime) {
+        self.meters_restart(now);
         self.pods.iter_mut().for_each(|pod| pod.servers.reset(now));
         self.network.reset_counters(now);
     }

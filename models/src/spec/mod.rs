@@ -3,6 +3,7 @@
 //! Types that stand in an experiment file as they are carry serde derives: camelCase keys, unknown keys
 //! refused, units in every quantity. Kubernetes objects are read elsewhere and arrive here as plain facts.
 
+mod autoscaler;
 mod events;
 mod kubernetes;
 mod pod;
@@ -10,7 +11,8 @@ mod traffic;
 
 pub use crate::control_plane::probes::{ProbeSpec, Probes};
 pub use crate::controllers::deployment::IntOrString;
-pub use crate::controllers::disruption::Budget;
+pub use crate::controllers::disruption::{Budget, DisruptionBudgetSpec};
+pub use autoscaler::{AutoscalerSpec, AutoscalingSpec, CpuTarget, ScalingBehavior, ScalingRules};
 pub use events::{
     Action, BalancerTarget, EventSpec, Everything, LinkTarget, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget,
     SlowTarget, ZoneTarget, any_pod_of,
@@ -57,6 +59,8 @@ pub struct ClusterSpec {
     pub traffic: BTreeMap<String, TrafficSpec>,
     /// When the control plane takes a Node for lost.
     pub node_lifecycle: NodeLifecycleSpec,
+    /// What all autoscalers have in common.
+    pub autoscaling: AutoscalingSpec,
     /// What happens to the cluster, by name.
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts and what of it is measured.

@@ -252,6 +252,8 @@ impl<'a> Import<'a> {
             controller: Controller::Deployment,
             rollout: RolloutSpec::default(),
             budget: None,
+            autoscaler: None,
+            cpu_request: None,
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
             ports: Vec::new(),

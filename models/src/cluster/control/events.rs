@@ -361,7 +361,7 @@ impl Cluster {
                 Broken::Nothing
             }),
             Deed::PodEvict(victim) => self.strike(*victim, which, "is to be evicted", ctx, |c, pod, ctx| {
-                if c.may_be_disrupted(c.pods[pod].workload) {
+                if c.may_be_evicted(pod) {
                     c.tell(pod, "evict", ctx);
                     c.delete_pod(pod, ctx);
                 }
