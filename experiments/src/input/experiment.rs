@@ -448,7 +448,9 @@ impl Loaded {
 
 /// Whether a path names a field of a Kubernetes object.
 fn is_kubernetes(field: &str) -> bool {
-    ["services.", "deployments.", "statefulsets.", "daemonsets.", "nodes."].iter().any(|prefix| field.starts_with(prefix))
+    ["services.", "deployments.", "statefulsets.", "daemonsets.", "horizontalpodautoscalers.", "poddisruptionbudgets.", "nodes."]
+        .iter()
+        .any(|prefix| field.starts_with(prefix))
 }
 
 /// Names a results directory, so it must be fit for one.
