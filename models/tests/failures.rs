@@ -291,3 +291,30 @@ fn faults_that_could_do_nothing_are_errors() {
     let error = check(&with(EventSpec::at(secs(20), Action::DnsFailure(Everything {})))).expect_err("nobody asks");
     assert_eq!(error.field, "events.fault.do.dnsFailure", "{error}");
 }
+
+/// Up for ten minutes and down for one on average: ten elevenths of the time.
+#[test]
+fn what_is_counted_from_repairs_is_up_and_down_in_turn() {
+    let mut spec = world();
+    source(&mut spec).arrivals = poisson(0.01);
+    spec.run = RunSpec { warm_up: SimDuration::ZERO, duration: secs(300_000), window: secs(300_000) };
+    let exponential = |mean| DistSpec::Exponential { mean: secs(mean) };
+    for name in ["n0", "n1", "n2"] {
+        let once = EventSpec::at(secs(0), Action::NodeCut(node(name))).lasting(exponential(60));
+        spec.events.insert(name.to_owned(), EventSpec { at: None, uptime: Some(exponential(600)), ..once });
+    }
+    let available = |name: &str, run: &RunResult| {
+        let (mut up, mut since, mut is_up) = (0.0, 0.0, true);
+        for mark in run.marks.iter().filter(|m| m.name == name) {
+            let now = mark.time.as_secs_f64();
+            assert_eq!(mark.began, is_up, "{name} at {now}");
+            up += if is_up { now - since } else { 0.0 };
+            (since, is_up) = (now, !is_up);
+        }
+        up / since
+    };
+    let runs = replicate(&spec, 20);
+    for name in ["n0", "n1", "n2"] {
+        assert_near(name, runs.iter().map(|run| available(name, run)), 10.0 / 11.0, 0.005);
+    }
+}
