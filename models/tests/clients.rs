@@ -121,7 +121,7 @@ fn a_followed_request_tells_of_its_retries() {
 fn proxied(preset: Preset, pods: &[&str], pod: PodBehaviour) -> ClusterSpec {
     let mut spec = spec(nodes_in(&["", ""]), vec![web(pods, pod)], traffic(internet(), Via::LoadBalancer, 100.0));
     spec.load_balancer = LoadBalancerSpec::of(preset);
-    balancer(&mut spec).proxies = Some(Proxies { connect_timeout: secs(2), response_timeout: secs(3) });
+    balancer(&mut spec).proxies = Some(Proxies { connect_timeout: secs(2), response_timeout: secs(3), ..Proxies::default() });
     spec
 }
 

@@ -124,6 +124,10 @@ pub enum Stage {
     BackToLoadBalancer,
     /// Back to the client.
     ToClient,
+    /// At the client: not sent yet, or waiting for a connection or for the next try.
+    AtClient,
+    /// At the load balancer, waiting for one of its connections.
+    AtLoadBalancer,
 }
 
 /// Declares the outcomes with the names they have in results.
@@ -187,4 +191,6 @@ outcomes! {
     LbUnavailable = "lb_503",
     /// A proxying load balancer's target did not answer in time: 504.
     LbTimeout = "lb_504",
+    /// The circuit breaker of the client, or of a proxying load balancer (503), let it not pass.
+    CircuitOpen = "circuit_open",
 }

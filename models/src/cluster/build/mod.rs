@@ -7,6 +7,7 @@ use super::control::Condition;
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
+use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
@@ -280,7 +281,8 @@ impl Cluster {
         let nodes = self.nodes.enumerate().map(|(id, n)| NodeFact { id, name: n.spec.name.clone() }).collect();
         let facts = Facts { address, local_policy, nodes };
         let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &service.name))?;
-        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0 });
+        let breaker = lb.parameters().proxies.and_then(|p| p.circuit_breaker).map(Breaker::new);
+        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0, breaker });
         let targets = self.wanted_targets(id, &self.published[id]);
         let state = |t: &Target| match *t {
             Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),

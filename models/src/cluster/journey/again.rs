@@ -117,8 +117,10 @@ impl Cluster {
         if source.timeout.is_some_and(|timeout| now >= failed.start + timeout) {
             return false;
         }
+        let breaker = source.clients[failed.client as usize].guard.as_mut().and_then(|g| g.breaker.as_mut());
+        let free = breaker.as_ref().is_none_or(|b| b.may_retry());
         let Some(retrier) = &mut source.retrier else { return false };
-        let pause = match retrier.ask(failed.client, failed.attempt, outcome, now) {
+        let pause = match retrier.ask(failed.client, failed.attempt, outcome, free, now) {
             Verdict::No => return false,
             Verdict::NoBudget => {
                 self.recorder.retry_refused(failed);
@@ -126,9 +128,12 @@ impl Cluster {
             }
             Verdict::After(pause) => pause,
         };
+        if let Some(breaker) = breaker {
+            breaker.retry_begins();
+        }
         let next = self.requests.insert(Request {
             connection: Connection::NONE,
-            stage: Stage::ToClient,
+            stage: Stage::AtClient,
             result: outcome,
             attempt: failed.attempt + 1,
             tries: 0,

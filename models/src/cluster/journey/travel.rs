@@ -1,6 +1,7 @@
 //! A message moves: over links, and through those who choose its way.
 
 use super::arrive::flow_key;
+use crate::circuit_breaker::Admission;
 use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
@@ -54,6 +55,12 @@ impl Cluster {
             }
             (at, vertex) = (arrival, vertex_then);
             r.hops = r.hops.saturating_add(hops as u16);
+            if r.stage == Stage::BackToLoadBalancer && !r.ended && r.connection.target().is_some() && self.proxying(r).is_some() {
+                if at > now {
+                    return self.rest(key, request, at, vertex, ctx);
+                }
+                self.balancer_hears(r, ctx);
+            }
             if !r.decides() {
                 let came = at;
                 let rehashed = r.stage == Stage::ToLoadBalancer && self.rehashed(r, at);
@@ -81,10 +88,14 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => {
-                    at += self.choose_target(r, followed, now);
-                    self.gateway_waits(key, r, now, ctx);
-                }
+                Stage::ToLoadBalancer => match self.balancer_admits(key, r, ctx) {
+                    Admission::Goes => {
+                        at += self.choose_target(r, followed, now);
+                        self.gateway_waits(key, r, ctx);
+                    }
+                    Admission::Waits => return self.store(key, request),
+                    Admission::Open => at += self.load_balancer_delay(r),
+                },
                 Stage::ToEntry => {
                     let before = followed.then(|| self.probe_before_decision(r, now));
                     let found = self.choose_pod(r, now);
@@ -110,7 +121,7 @@ impl Cluster {
 
     /// The message is next looked at when it is at `vertex`.
     #[inline]
-    fn rest(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
+    pub(super) fn rest(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
         self.store(key, request);
         ctx.schedule_at(at, Event::MessageReaches { request: key, vertex });
     }
@@ -126,10 +137,10 @@ impl Cluster {
     #[inline]
     fn heading(&self, r: &Request) -> VertexId {
         match r.stage {
-            Stage::ToLoadBalancer | Stage::BackToLoadBalancer => self.network.edge(),
+            Stage::ToLoadBalancer | Stage::BackToLoadBalancer | Stage::AtLoadBalancer => self.network.edge(),
             Stage::ToEntry | Stage::BackToEntry => self.nodes[r.connection.entry].vertex,
             Stage::ToPod | Stage::InPod => self.pod_vertex(r.connection.pod),
-            Stage::ToClient => self.sources[r.source].clients[r.client as usize].vertex,
+            Stage::ToClient | Stage::AtClient => self.sources[r.source].clients[r.client as usize].vertex,
         }
     }
 
@@ -157,7 +168,7 @@ impl Cluster {
     }
 
     /// The load balancer sends a new connection to a Node or a Pod; returns how long the message stays in it.
-    fn choose_target(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
+    pub(super) fn choose_target(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
         let delay = self.load_balancer_delay(r);
         let source = &self.sources[r.source];
         let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
@@ -180,6 +191,7 @@ impl Cluster {
             None => {
                 r.result = if parameters.proxies.is_some() { Outcome::LbUnavailable } else { Outcome::NoTarget };
                 r.stage = Stage::ToClient;
+                balancer.release();
             }
         }
         if let Some(target) = chosen {
@@ -297,7 +309,7 @@ impl Request {
             // A SYN sent again follows the entry that an earlier one left.
             Stage::ToEntry => self.fresh && !self.connection.opened,
             Stage::ToPod | Stage::ToClient => true,
-            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
+            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer | Stage::AtClient | Stage::AtLoadBalancer => false,
         }
     }
 }
