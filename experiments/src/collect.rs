@@ -161,6 +161,7 @@ impl PointTables<'_> {
                 terminating_endpoints: w.terminating_endpoints,
                 capacity: w.capacity,
                 hottest_pod_requests: w.hottest_pod_requests,
+                retries: w.retries,
                 latency_p50_ms: ms(w.latency_p50),
                 latency_p99_ms: ms(w.latency_p99),
                 ready_endpoints: w.ready_endpoints,

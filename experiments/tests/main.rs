@@ -13,4 +13,5 @@ mod incidents;
 mod interruption;
 mod odd_input;
 mod printing;
+mod traces;
 mod validation;

@@ -6,7 +6,10 @@
 //! new each time (plugins `kubernetes` and `loadbalance`), or with NXDOMAIN if there is none; an ExternalName with a CNAME.
 //! Changes reach a client only when its cached answer has expired.
 //!
-//! Omitted: lost queries, the server's own load and cache (kubeadm turns the latter off for the cluster's zone), SRV records.
+//! While DNS fails, a query is sent again when its time-out passes, as often as `attempts` says; then the client has no address
+//! (resolv.conf(5): 5 s, twice).
+//!
+//! Omitted: single lost queries, the server's own load and cache (kubeadm turns the latter off for the cluster's zone), SRV records.
 
 use crate::api::{EndpointSet, PortEndpoints};
 use crate::spec::SpecError;
@@ -30,13 +33,18 @@ pub struct DnsSpec {
     pub ttl: SimDuration,
     /// Which of several addresses a client dials.
     pub pick: Pick,
+    /// How long the resolver waits for an answer before it asks again: resolv.conf's `timeout`.
+    pub timeout: SimDuration,
+    /// How often it asks in all: resolv.conf's `attempts`.
+    pub attempts: u8,
 }
 
 impl Default for DnsSpec {
-    /// A short name, half a millisecond a lookup (an assumption), 30 s.
+    /// A short name, half a millisecond a lookup (an assumption), 30 s; asked twice, 5 s each.
     fn default() -> Self {
         let lookup = DistSpec::Constant(SimDuration::from_micros(500));
-        Self { name: NameForm::Short, host_suffixes: 0, lookup, ttl: SimDuration::from_secs(30), pick: Pick::Random }
+        let secs = SimDuration::from_secs;
+        Self { name: NameForm::Short, host_suffixes: 0, lookup, ttl: secs(30), pick: Pick::Random, timeout: secs(5), attempts: 2 }
     }
 }
 
@@ -87,6 +95,8 @@ pub struct Resolver {
     lookups: u32,
     ttl: SimDuration,
     pick: Pick,
+    timeout: SimDuration,
+    attempts: u8,
 }
 
 /// What one client remembers.
@@ -121,7 +131,30 @@ impl Resolver {
         let lookup = spec.lookup.build();
         let fix = "give a time such as 500us";
         let lookup = lookup.map_err(|problem| SpecError::new(format!("{field}.lookup"), problem, fix))?;
-        Ok(Self { lookup, lookups: spec.name.lookups(spec.host_suffixes) + cnames, ttl: spec.ttl, pick: spec.pick })
+        let (timeout, attempts) = (spec.timeout, spec.attempts);
+        if attempts == 0 || timeout == SimDuration::ZERO {
+            let problem = format!("{attempts} queries of {timeout} each: nobody would ever be asked");
+            return Err(SpecError::new(format!("{field}.attempts"), problem, "leave `attempts` and `timeout` out for 2 and 5s"));
+        }
+        Ok(Self { lookup, lookups: spec.name.lookups(spec.host_suffixes) + cnames, ttl: spec.ttl, pick: spec.pick, timeout, attempts })
+    }
+
+    /// Whether a connection made now has to ask.
+    #[must_use]
+    pub fn asks(&self, cached: Option<&Answer>, now: SimTime) -> bool {
+        self.ttl == SimDuration::ZERO || cached.is_none_or(|a| now >= a.expires)
+    }
+
+    /// How long it waits for an answer.
+    #[must_use]
+    pub fn timeout(&self) -> SimDuration {
+        self.timeout
+    }
+
+    /// Whether it asks once more after so many queries that nobody answered.
+    #[must_use]
+    pub fn asks_again(&self, unanswered: u8) -> bool {
+        unanswered < self.attempts
     }
 
     /// Finds the address for a connection made now, asking if there is no fresh answer; one that is under way is waited for,
@@ -137,7 +170,7 @@ impl Resolver {
         now: SimTime,
         stream: &mut Stream,
     ) -> Resolution {
-        let asked = self.ttl == SimDuration::ZERO || cached.as_ref().is_none_or(|a| now >= a.expires);
+        let asked = self.asks(cached.as_ref(), now);
         let mut took = cached.as_ref().map_or(SimDuration::ZERO, |a| a.known.since(now));
         if asked {
             took = SimDuration::ZERO;

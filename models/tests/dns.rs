@@ -48,7 +48,7 @@ fn names_cost_a_lookup_for_each_suffix_that_is_tried() {
         (NameForm::Absolute, 2, 1),
     ];
     for (name, host_suffixes, lookups) in cases {
-        let asks = DnsSpec { name, host_suffixes, lookup: constant(ms(3)), ttl: SimDuration::ZERO, pick: Pick::Random };
+        let asks = DnsSpec { name, host_suffixes, lookup: constant(ms(3)), ttl: SimDuration::ZERO, ..DnsSpec::default() };
         let mut spec = headless(&["n0"], 10, 200.0, asks.clone());
         spec.workloads[0].pod = quick();
         let what = format!("{name:?} with {host_suffixes} suffixes of the host");

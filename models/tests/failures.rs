@@ -1,7 +1,7 @@
 //! Nodes, zones and the control plane fail: who loses what, for how long.
 
 use crate::world::*;
-use svcsim_models::cluster::Outcome;
+use svcsim_models::cluster::{Outcome, check};
 use svcsim_models::record::{RunResult, SeriesResult};
 
 const RATE: f64 = 400.0;
@@ -75,6 +75,31 @@ fn pods_of_a_lost_node_are_replaced_and_stay_terminating() {
     };
     assert_eq!(at("terminate"), [(75, 0)]);
     assert!(at("gone").is_empty() && at("ready").len() == 1 && at("ready")[0].1 != 0, "{:?}", run.incidents);
+}
+
+/// When Pods are deleted after the Nodes `dead` of a zone of four have crashed at 12 s, and `n4` in its own if `all`.
+fn evicted(dead: &[&str], all: bool) -> Vec<u64> {
+    let mut spec = world();
+    spec.nodes = nodes_in(&["a", "a", "a", "a", "c"]);
+    spec.node_lifecycle.toleration = secs(20);
+    spec.run.duration = secs(200);
+    let crash = |name: &str| EventSpec::at(secs(12), Action::NodeCrash(node(name))).lasting(constant(secs(178)));
+    spec.events.extend(dead.iter().map(|name| ((*name).to_owned(), crash(name))));
+    if all {
+        spec.events.insert("late".to_owned(), EventSpec { at: Some(secs(22)), ..crash("n4") });
+    }
+    let run = run_one(&spec, 0);
+    let deleted = run.incidents.iter().filter(|i| i.event == "terminate" && i.pod.starts_with("web"));
+    deleted.map(|i| i.time.as_nanos() / 1_000_000_000).collect()
+}
+
+/// Lost at 65 s; a Node of a zone is tainted every 10 s, and its Pods have 20 s from there.
+#[test]
+fn lost_nodes_are_evicted_one_after_the_other_in_each_zone() {
+    assert_eq!(evicted(&["n0", "n1"], false), [85, 95]);
+    assert_eq!(evicted(&["n0", "n1", "n2", "n3"], false), [85, 95, 105, 115], "a zone that is lost is evicted as fast");
+    assert_eq!(evicted(&["n0", "n1", "n2"], false), [0; 0], "more than half of a small zone: it might be the zone's network");
+    assert_eq!(evicted(&["n0", "n1", "n2", "n3"], true), [0; 0], "all Nodes: it might be the control plane's own");
 }
 
 /// Cut off, a Node runs on: whoever is on it reaches the Pods on it.
@@ -168,4 +193,101 @@ fn a_lost_leader_is_replaced_after_the_balancers_detection() {
     });
     let (lost, when) = worst.max_by_key(|w| w.0).expect("five Nodes");
     assert!((lost as f64) > RATE * 4.5 && when.contains(&13), "{lost} lost in {when:?}");
+}
+
+fn degraded(link: &str) -> LinkTarget {
+    LinkTarget { link: link.to_owned(), delay_factor: None, added_delay: None, loss: None, bandwidth: None }
+}
+
+/// Links get worse from 20 s to 30 s.
+fn with_links(target: LinkTarget) -> ClusterSpec {
+    with(EventSpec::at(secs(20), Action::LinkDegrade(target)).lasting(constant(secs(10))))
+}
+
+/// The shortest and the longest latency of requests sent between two times.
+fn extremes(spec: &ClusterSpec, from: SimDuration, until: SimDuration) -> (SimDuration, SimDuration) {
+    let spec = ClusterSpec { run: RunSpec { warm_up: from, duration: until, window: secs(1) }, ..spec.clone() };
+    let s = series(&spec, 0);
+    assert_eq!(s.completed(), s.arrivals);
+    (s.latency.min().expect("requests"), s.latency.max().expect("requests"))
+}
+
+/// `n0` is a quarter of the Pods; what crosses its link is delayed there and back.
+#[test]
+fn a_worse_link_delays_what_crosses_it_while_it_lasts() {
+    let spec = with_links(LinkTarget { added_delay: Some(constant(ms(5))), ..degraded("n0") });
+    let windows = [(secs(1), secs(19)), (secs(20), secs(29)), (secs(31), secs(60))];
+    assert_eq!(windows.map(|(from, until)| extremes(&spec, from, until)), [(ms(1), ms(1)), (ms(1), ms(11)), (ms(1), ms(1))]);
+    // Callers are in zone c: 10 us, 1 ms between the zones, 10 us, and back.
+    let mut spec = with_links(LinkTarget { delay_factor: Some(3.0), ..degraded("a/c") });
+    zoned(&mut spec);
+    let base = ms(1) + ms(2) + us(40);
+    assert_eq!(windows.map(|(from, until)| extremes(&spec, from, until)), [(base, base), (base, base + ms(4)), (base, base)]);
+}
+
+/// Half of the messages in each direction: a quarter of the exchanges with `n0` get through.
+#[test]
+fn a_lossy_link_loses_messages_and_tcp_sends_them_again() {
+    let mut spec = with_links(LinkTarget { loss: Some(0.5), ..degraded("n0") });
+    source(&mut spec).tcp.retransmit = false;
+    assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE / 4.0 * 10.0 * 0.75, 0.02);
+    source(&mut spec).tcp.retransmit = true;
+    source(&mut spec).timeout = None;
+    let s = series(&spec, 0);
+    assert_eq!(lost(&s), 0.0, "TCP gets everything through in the end");
+    assert!(s.latency.max().is_some_and(|max| max > secs(3)), "two lost SYNs are 3 s");
+}
+
+/// 1 kB and 10 kB at 8 Mbit/s take 1 ms and 10 ms.
+#[test]
+fn a_link_that_is_left_with_little_bandwidth_queues() {
+    let mut spec = with_links(LinkTarget { bandwidth: Some(svcsim_models::units::Bandwidth(8_000_000)), ..degraded("n0") });
+    source(&mut spec).timeout = None;
+    source(&mut spec).arrivals = poisson(4.0);
+    spec.workloads[0].replicas = 1;
+    let least = |from, until| extremes(&spec, from, until).0;
+    assert_eq!([least(secs(1), secs(19)), least(secs(20), secs(29)), least(secs(31), secs(60))], [ms(1), ms(12), ms(1)]);
+    source(&mut spec).arrivals = poisson(300.0);
+    let longest = extremes(&spec, secs(20), secs(29)).1;
+    assert!(longest > secs(10), "three times what the link carries for ten seconds: {longest}");
+}
+
+/// A query without an answer is sent again after 5 s, once: whoever asked in the first half of the outage has no address, who
+/// asked in the second waits 5 s.
+#[test]
+fn while_dns_fails_queries_are_sent_again_until_the_resolver_gives_up() {
+    let mut spec = with(EventSpec::at(secs(20), Action::DnsFailure(Everything {})).lasting(constant(secs(10))));
+    let lookup = constant(SimDuration::ZERO);
+    source(&mut spec).timeout = None;
+    source(&mut spec).dns = Some(svcsim_models::dns::DnsSpec { lookup, ttl: SimDuration::ZERO, ..Default::default() });
+    let all_lost = ClusterSpec { run: RunSpec { warm_up: secs(20), duration: secs(25), window: secs(1) }, ..spec.clone() };
+    let s = series(&all_lost, 0);
+    assert_eq!((count(&s, Outcome::DnsFailure), s.completed()), (s.arrivals, 0));
+    assert_eq!(extremes(&spec, ms(25_001), secs(30)), (secs(5) + ms(1), secs(5) + ms(1)));
+    assert_eq!((lost_between(&spec, ms(1), ms(19_990)), lost_between(&spec, ms(30_001), secs(60))), (0.0, 0.0));
+    // A client that waits for less has lost its request to DNS all the same.
+    source(&mut spec).timeout = Some(ms(500));
+    let s = series(&spec, 0);
+    assert_eq!((lost(&s), others(&s, &[Outcome::Completed, Outcome::DnsFailure])), (count(&s, Outcome::DnsFailure) as f64, 0));
+    assert_near("lost", (0..20).map(|r| lost(&series(&spec, r))), RATE * 10.0, 0.02);
+    // Who has an answer does not ask.
+    source(&mut spec).dns =
+        Some(svcsim_models::dns::DnsSpec { lookup: constant(SimDuration::ZERO), ttl: secs(1_000), ..Default::default() });
+    assert_eq!(lost_between(&spec, ms(1), secs(60)), 0.0);
+}
+
+#[test]
+fn faults_that_could_do_nothing_are_errors() {
+    for (target, field) in [
+        (degraded("n0"), "events.fault.do.linkDegrade"),
+        (LinkTarget { loss: Some(0.1), ..degraded("n9") }, "events.fault.do.linkDegrade.link"),
+        (LinkTarget { loss: Some(0.1), ..degraded("n0/n1") }, "events.fault.do.linkDegrade.link"),
+        (LinkTarget { loss: Some(1.5), ..degraded("n0") }, "events.fault.do.linkDegrade.loss"),
+        (LinkTarget { delay_factor: Some(f64::NAN), ..degraded("n0") }, "events.fault.do.linkDegrade.delayFactor"),
+    ] {
+        let error = check(&with_links(target)).expect_err(field);
+        assert_eq!(error.field, field, "{error}");
+    }
+    let error = check(&with(EventSpec::at(secs(20), Action::DnsFailure(Everything {})))).expect_err("nobody asks");
+    assert_eq!(error.field, "events.fault.do.dnsFailure", "{error}");
 }

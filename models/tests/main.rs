@@ -1,5 +1,6 @@
 //! What a whole run promises, one file a behaviour. Every test simulates ordinary specs from the outside.
 
+mod autoscaling;
 mod balance;
 mod balancers;
 mod churn;

@@ -4,7 +4,6 @@ use crate::world::*;
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::RunResult;
-use svcsim_models::spec::Budget;
 
 /// `replicas` Pods on four Nodes that start after `startup`; a new version is rolled out at 1 s.
 fn rollout(replicas: u32, startup: SimDuration) -> ClusterSpec {
@@ -178,13 +177,13 @@ fn a_drain_respects_the_budget_at_every_instant() {
     spec.nodes.truncate(2);
     spec.events.clear();
     spec.events.insert("drain".to_owned(), EventSpec::at(secs(1), Action::Drain(NodeTarget { node: Some("n0".to_owned()) })));
-    spec.workloads[0].budget = Some(Budget::MaxUnavailable(IntOrString::Int(1)));
+    spec.workloads[0].budget = Some(DisruptionBudgetSpec::new("web", Budget::MaxUnavailable(IntOrString::Int(1))));
     let run = run_one(&spec, 0);
     assert_eq!(times(&run, "evict"), [1.0, 6.0], "asked again after 5 s, when the first has a successor");
     assert_eq!(extremes(&run, 4).0, 3);
     let created = run.incidents.iter().filter(|i| i.event == "create");
     assert!(created.map(|i| i.node.0).all(|n| n == 1), "nothing is placed on a cordoned Node");
-    spec.workloads[0].budget = Some(Budget::MinAvailable(IntOrString::Int(4)));
+    spec.workloads[0].budget = Some(DisruptionBudgetSpec::new("web", Budget::MinAvailable(IntOrString::Int(4))));
     assert_eq!(times(&run_one(&spec, 0), "evict").len(), 0, "a budget that forbids every eviction blocks the drain, and the run ends");
 }
 

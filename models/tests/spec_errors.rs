@@ -190,6 +190,8 @@ fn what_looks_wrong_is_said_by_field() {
             "deployments.web.spec.template.spec.terminationGracePeriodSeconds",
             "preStop (31s) is longer than the grace period (30s)",
         ),
+        (|s| budgeted(s, 2, drain()), "events.crashes.do.drain", "keep forbids to evict any of the 2 Pods of web"),
+        (|s| budgeted(s, 2, Action::PodEvict(any_pod_of("web"))), "events.crashes.do.podEvict", "in vain"),
     ];
     for (i, (change, field, word)) in odd.iter().enumerate() {
         let mut spec = sound();
@@ -200,6 +202,16 @@ fn what_looks_wrong_is_said_by_field() {
         assert_eq!(found[0].field, *field, "lint {i}");
         assert!(found[0].problem.contains(word), "lint {i}: expected `{word}` in: {}", found[0].problem);
     }
+}
+
+fn drain() -> Action {
+    Action::Drain(NodeTarget { node: named("n0") })
+}
+
+/// A budget that keeps so many Pods of the two.
+fn budgeted(s: &mut ClusterSpec, least: i32, action: Action) {
+    s.workloads[0].budget = Some(DisruptionBudgetSpec::new("keep", Budget::MinAvailable(IntOrString::Int(least))));
+    *event(s) = EventSpec::at(secs(2), action);
 }
 
 fn local_node_port(s: &mut ClusterSpec) {
@@ -214,6 +226,13 @@ fn what_looks_right_is_not_mentioned() {
     let right: &[Change] = &[
         |s| source(s).arrivals = poisson(1_599.0),
         |s| s.workloads[0].pre_stop = secs(30),
+        |s| budgeted(s, 1, drain()),
+        |s| budgeted(s, 2, Action::PodEvict(any_pod_of("caller"))),
+        |s| {
+            budgeted(s, 2, drain());
+            let more = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 3 });
+            s.events.insert("more".to_owned(), EventSpec::at(secs(1), more));
+        },
         |s| {
             local_node_port(s);
             s.workloads[0].controller = Controller::DaemonSet;

@@ -9,6 +9,7 @@ use super::files::Files;
 use super::kubernetes::{self, KubernetesSpecs, Object, Source};
 use super::reader::{Change, Reader, Samples};
 use super::topology;
+use super::trace;
 use super::tree;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,7 +20,8 @@ use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
 use svcsim_models::spec::{
-    ClusterSpec, EndpointSlicesSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec, SpecError, TrafficSpec,
+    AutoscalingSpec, ClusterSpec, EndpointSlicesSpec, EventSpec, NodeLifecycleSpec, NodeSpec, PodBehaviour, PropagationSpec, RunSpec,
+    SpecError, TrafficSpec,
 };
 
 /// The `apiVersion` of the files this version reads.
@@ -64,6 +66,9 @@ pub struct Experiment {
     /// When the control plane takes a Node for lost.
     #[serde(default)]
     pub node_lifecycle: NodeLifecycleSpec,
+    /// What all autoscalers have in common.
+    #[serde(default)]
+    pub autoscaling: AutoscalingSpec,
     /// What happens to the cluster, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventSpec>,
@@ -317,6 +322,7 @@ impl Loaded {
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut warnings = Vec::new();
         resolve_files(&mut tree, &dir, &mut files, &mut reader, &mut warnings).map_err(|e| vec![e])?;
+        trace::resolve(&mut tree, &dir, &mut files, &mut reader).map_err(|e| vec![e])?;
         let mut experiment: Experiment = reader.typed(&tree, "").map_err(|e| vec![e])?;
         check_name(&reader, &experiment.metadata.name).map_err(|e| vec![e])?;
         let patches = experiment.kubernetes.patches.iter().map(|(field, value)| {
@@ -442,7 +448,9 @@ impl Loaded {
 
 /// Whether a path names a field of a Kubernetes object.
 fn is_kubernetes(field: &str) -> bool {
-    ["services.", "deployments.", "statefulsets.", "daemonsets.", "nodes."].iter().any(|prefix| field.starts_with(prefix))
+    ["services.", "deployments.", "statefulsets.", "daemonsets.", "horizontalpodautoscalers.", "poddisruptionbudgets.", "nodes."]
+        .iter()
+        .any(|prefix| field.starts_with(prefix))
 }
 
 /// Names a results directory, so it must be fit for one.
@@ -606,6 +614,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         endpoint_slices: experiment.endpoint_slices,
         traffic: experiment.traffic,
         node_lifecycle: experiment.node_lifecycle,
+        autoscaling: experiment.autoscaling,
         events: experiment.events,
         run: experiment.run,
     })

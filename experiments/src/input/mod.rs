@@ -9,4 +9,5 @@ pub mod kubernetes;
 pub mod locate;
 mod reader;
 pub mod topology;
+mod trace;
 pub mod tree;

@@ -1,13 +1,14 @@
 //! Reads an experiment's tree typed, and gives every error its place and plain words.
 //!
 //! A field may hold what a factor, a patch or `--set` put there: then the file's own line would mislead, and the error is shown
-//! where the change was asked for. Samples that were read from a file are shown in that file.
+//! where the change was asked for. Samples and events that were read from a file are shown in that file.
 
 use super::error::{InputError, Span};
 use super::kubernetes::{self, Source};
 use super::tree;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub(super) struct Reader {
     source: Arc<Source>,
     changes: Vec<Change>,
     samples: Vec<Samples>,
+    copied: Vec<Cells>,
 }
 
 /// A field that was changed after the file was read.
@@ -74,10 +76,29 @@ pub(super) struct Samples {
     pub(super) places: Vec<Span>,
 }
 
+/// Fields that stand in a file of their own.
+#[derive(Clone)]
+pub(super) struct Cells {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Its text.
+    pub(super) text: Arc<str>,
+    /// Where each field stands, by its path in the tree.
+    pub(super) places: BTreeMap<String, Span>,
+}
+
+impl Cells {
+    /// Where a field stands, or what it is in.
+    fn find(&self, path: &str) -> Option<Span> {
+        let parents = path.rmatch_indices(['.', '[']).map(|(end, _)| &path[..end]);
+        std::iter::once(path).chain(parents).find_map(|path| self.places.get(path)).copied()
+    }
+}
+
 impl Reader {
     /// Of a file that nothing has changed.
     pub(super) fn new(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), changes: Vec::new(), samples: Vec::new() }
+        Self { source: Arc::clone(source), changes: Vec::new(), samples: Vec::new(), copied: Vec::new() }
     }
 
     /// The file.
@@ -93,6 +114,11 @@ impl Reader {
     /// Remembers where samples came from.
     pub(super) fn sampled(&mut self, samples: Samples) {
         self.samples.push(samples);
+    }
+
+    /// Remembers where fields came from.
+    pub(super) fn copied(&mut self, cells: Cells) {
+        self.copied.push(cells);
     }
 
     /// The file as a tree that says it is an experiment of a version this program reads.
@@ -160,7 +186,8 @@ impl Reader {
             if let Some(name) = unknown_name(&problem) {
                 let full = format!("{field}.{name}");
                 let locations = self.source.locations();
-                if !field.ends_with(name) && locations.find_key(0, &full) != locations.find_key(0, &field) {
+                let copied = self.copied.iter().any(|cells| cells.places.contains_key(&full));
+                if copied || (!field.ends_with(name) && locations.find_key(0, &full) != locations.find_key(0, &field)) {
                     field = full;
                 }
             }
@@ -231,6 +258,9 @@ impl Reader {
             if let Some(at) = index.and_then(|i: usize| samples.places.get(i)) {
                 return error.in_file(&samples.file, Arc::clone(&samples.text), Some(*at));
             }
+        }
+        if let Some((cells, at)) = self.copied.iter().find_map(|cells| Some((cells, cells.find(path)?))) {
+            return error.in_file(&cells.file, Arc::clone(&cells.text), Some(at));
         }
         let locations = self.source.locations();
         let at = if is_key(&error) { locations.find_key(0, path) } else { locations.find(0, path) };

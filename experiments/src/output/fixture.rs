@@ -185,6 +185,7 @@ pub(super) fn results(points: usize, replications: u32) -> Results {
                     terminating_endpoints: u32::from((30.0..33.0).contains(&time_s)),
                     capacity: 48,
                     hottest_pod_requests: 300,
+                    retries: 0,
                 });
             }
         }

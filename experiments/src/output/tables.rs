@@ -237,6 +237,8 @@ rows! {
         capacity: u32,
         /// Requests that the Pod took in that took in the most.
         hottest_pod_requests: u32,
+        /// Times that clients tried requests again in it.
+        retries: u64,
     }
 
     /// Requests lost to one cause in one window of time of one run; only where there are any.

@@ -28,6 +28,8 @@ pub struct Pod {
     pub terminating: bool,
     /// How long its container waits before it is started again.
     pub backoff: Backoff,
+    /// When its kubelet took it on.
+    pub created: SimTime,
     /// When its container last started, which its probes count from.
     pub started: SimTime,
     /// When its process last began to listen: connections from before ended with the process that they were to.

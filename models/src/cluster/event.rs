@@ -115,6 +115,13 @@ pub enum Event {
         /// Whose.
         workload: WorkloadId,
     },
+    /// metrics-server asks kubelets for the CPU of Pods.
+    MetricsScraped,
+    /// A workload's autoscaler looks at it.
+    AutoscalerSyncs {
+        /// Whose.
+        workload: WorkloadId,
+    },
     /// The control plane takes a Node for lost, if it still is.
     NodeUnreachable {
         /// Which.
@@ -122,6 +129,8 @@ pub enum Event {
         /// The failure that this belongs to; another is void.
         failure: u32,
     },
+    /// The control plane looks at zones' lost Nodes, and taints whom it may.
+    TaintsReviewed,
     /// The Pods of a lost Node are deleted, if it still is.
     NodeEvicts {
         /// Which.
@@ -213,7 +222,12 @@ impl Event {
     pub(super) const fn needs_control_plane(self) -> bool {
         matches!(
             self,
-            Self::EndpointsPublished { .. } | Self::EndpointsReachNodes { .. } | Self::NodeUnreachable { .. } | Self::NodeEvicts { .. }
+            Self::EndpointsPublished { .. }
+                | Self::EndpointsReachNodes { .. }
+                | Self::NodeUnreachable { .. }
+                | Self::TaintsReviewed
+                | Self::NodeEvicts { .. }
+                | Self::AutoscalerSyncs { .. }
         )
     }
 }

@@ -34,7 +34,6 @@ use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
-use crate::controllers::disruption::Budget;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
@@ -44,10 +43,11 @@ use crate::outlier_detection::Outliers;
 use crate::record::Recorder;
 use crate::retry::Retrier;
 use crate::spec::{
-    AtSigterm, ContainerPortSpec, Controller, Discipline, NodeLifecycleSpec, NodeSpec, Probes, Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
+    AtSigterm, AutoscalingSpec, ContainerPortSpec, Controller, Discipline, DisruptionBudgetSpec, NodeLifecycleSpec, NodeSpec, Probes,
+    Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
 };
 use crate::workload::Arrivals;
-use control::{Condition, Planned, Version};
+use control::{Autoscaler, Condition, Evictions, Meter, Planned, Version};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -86,6 +86,10 @@ pub enum Purpose {
     Propagation = 12,
     /// Lookups of names, and which of several answers is taken.
     Dns = 13,
+    /// When in each of their periods metrics-server and autoscalers look.
+    Autoscaler = 14,
+    /// What a degraded link does to messages.
+    Degradation = 30,
     /// Pauses before retries of a source's clients.
     Retries = 40,
     /// When in their intervals a source's clients look whom to use again.
@@ -122,8 +126,16 @@ pub struct Cluster {
     /// The Node at each vertex of the network.
     node_at: Vec<Option<NodeId>>,
     node_lifecycle: NodeLifecycleSpec,
+    evictions: Evictions,
+    autoscaling: AutoscalingSpec,
+    /// When in each of its periods metrics-server looks, as a part of it.
+    scrape_phase: f64,
+    /// The CPU of Pods whose workloads have autoscalers.
+    meters: BTreeMap<PodId, Meter>,
     /// Most places of a workload: bounds what a slip of the keyboard can ask for.
     most_places: usize,
+    /// Failures of DNS that are not repaired.
+    dns_out: u32,
     /// Outages of the control plane that are not repaired, and what waits for its return.
     control_plane_out: u32,
     put_by: Vec<Event>,
@@ -227,7 +239,10 @@ struct Workload {
     /// How many Pods it is to have.
     desired: u32,
     rollout: RolloutSpec,
-    budget: Option<Budget>,
+    budget: Option<DisruptionBudgetSpec>,
+    autoscaler: Option<Autoscaler>,
+    /// Thousandths of a core that each Pod requests.
+    cpu_request: Option<u64>,
     /// Versions that have Pods or are to have some, oldest first.
     versions: Vec<Version>,
     /// Revisions that never listen.
@@ -358,7 +373,10 @@ impl Model for Cluster {
             Event::Repaired { event, occurrence } => self.repaired(event, occurrence, ctx),
             Event::DrainGoesOn { node } => self.drain_goes_on(node, ctx),
             Event::Reconcile { workload } => self.reconcile(workload, ctx),
+            Event::MetricsScraped => self.scrape_metrics(ctx),
+            Event::AutoscalerSyncs { workload } => self.autoscaler_syncs(workload, ctx),
             Event::NodeUnreachable { node, failure } => self.node_unreachable(node, failure, ctx),
+            Event::TaintsReviewed => self.review_taints(ctx),
             Event::NodeEvicts { node, failure } => self.node_evicts(node, failure, ctx),
             Event::ContainerStarts { pod, life } => self.container_starts(pod, life, ctx),
             Event::PodListens { pod, life } => self.pod_listens(pod, life, ctx),

@@ -177,9 +177,11 @@ outcomes! {
     NoRoute = "no_route",
     /// DNS knows no such name: a headless Service without ready endpoints.
     NameError = "name_error",
+    /// DNS did not answer.
+    DnsFailure = "dns_failure",
     /// The load balancer has no target.
     NoTarget = "no_target",
-    /// A link's queue was full, and nobody sent it again or all was lost.
+    /// A link's queue was full or the link lost it, and nobody sent it again or all was lost.
     LinkDrop = "link_drop",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",

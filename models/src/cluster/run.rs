@@ -75,7 +75,9 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
             }
             sim.model.start_measuring(measure_from);
         }
-        if !drive(&mut sim, stop, |_| true, keep_going)? || !keep_going() {
+        // What happens when one window ends and the next begins belongs to the next.
+        let last = start + (stop - start).saturating_sub(SimDuration::from_nanos(1));
+        if !drive(&mut sim, last, |_| true, keep_going)? || !keep_going() {
             return Ok(None);
         }
         sim.model.close_window(start, stop - start);
@@ -195,11 +197,13 @@ impl Cluster {
     fn open(&mut self, ctx: &mut Ctx<'_>) {
         self.open_sources(ctx);
         self.open_events(ctx);
+        self.open_autoscalers(ctx);
         self.open_health_checks(ctx);
     }
 
     /// What is integrated over time counts from here.
     fn start_measuring(&mut self, now: SimTime) {
+        self.meters_restart(now);
         self.pods.iter_mut().for_each(|pod| pod.servers.reset(now));
         self.network.reset_counters(now);
     }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A link is a FIFO server in front of a delay: store-and-forward, whole messages. Not modelled: packets and
-//! their headers, loss, priorities, and TCP, which would slow its sender down instead of losing a whole message.
+//! their headers, priorities, and TCP's congestion control, which would slow its sender down instead of losing a whole message.
 
 use crate::ids::VertexId;
 use crate::units::{Bandwidth, Bytes};
@@ -22,11 +22,11 @@ pub struct Link {
     pub to: VertexId,
     /// Mean one-way propagation delay; exactly the delay if that is constant.
     pub delay_mean: SimDuration,
-    /// Messages it took; one it refused is not among them.
+    /// Messages it carried; one it refused or lost is not among them.
     pub messages: u64,
     /// Bytes of these.
     pub bytes: u64,
-    /// Messages it refused because its line was full.
+    /// Messages that its full line refused or that it lost.
     pub dropped: u64,
     /// Place of its delay's distribution in [`super::Network`]'s list, or [`CONSTANT`].
     pub(super) dist: u32,
@@ -43,6 +43,8 @@ pub(super) const PURE_DELAY: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 pub(super) struct Transmitter {
     pub(super) bandwidth: Bandwidth,
+    /// The link's own bandwidth; none if it has one only while it is degraded.
+    own: Option<Bandwidth>,
     pub(super) limit: Option<Bytes>,
     /// When the last message taken will be out.
     free_at: SimTime,
@@ -63,6 +65,7 @@ impl Transmitter {
     pub(super) fn new(bandwidth: Bandwidth, limit: Option<Bytes>) -> Self {
         Self {
             bandwidth,
+            own: Some(bandwidth),
             limit,
             free_at: SimTime::ZERO,
             remainder: 0,
@@ -71,6 +74,21 @@ impl Transmitter {
             waiting: 0,
             sending: SimDuration::ZERO,
         }
+    }
+
+    /// That of a link which has a bandwidth only while it is degraded.
+    pub(super) fn borrowed(bandwidth: Bandwidth) -> Self {
+        Self { own: None, ..Self::new(bandwidth, None) }
+    }
+
+    /// From now on sends no faster than `most`, and than the link itself does. Returns whether there is any limit. What it has
+    /// taken leaves as it was to.
+    pub(super) fn limit_to(&mut self, most: Option<Bandwidth>) -> bool {
+        let bandwidth = self.own.into_iter().chain(most).min();
+        self.bandwidth = bandwidth.unwrap_or(self.bandwidth);
+        // It counts in 1/bandwidth nanoseconds.
+        self.remainder = 0;
+        bandwidth.is_some()
     }
 
     /// When a message of `bytes` that comes now will have been sent; `None` if it is dropped.

@@ -9,13 +9,15 @@
 //! by hops, the same for all its life, chosen among equals by its flow. A message is told apart by its [`Leg`] and
 //! moved by [`Network::advance`], which says when it arrives, or when it must be handed back.
 //!
-//! Not modelled: failing links and routing protocols, packets, TCP; what crosses a link is a whole message.
+//! Not modelled: routing protocols, which would lead around links that fail, and packets; what crosses a link is a whole message.
 
+mod degradation;
 mod link;
 mod routes;
 mod shapes;
 mod spec;
 
+pub use degradation::Degradation;
 pub use link::Link;
 pub use spec::{
     FatTreeSpec, FileSpec, GraphEdge, GraphSpec, GraphVertex, LinkSpec, MissingSpec, NetworkSpec, OneSwitchSpec, RacksSpec, RegionsSpec,
@@ -54,6 +56,10 @@ pub struct Network {
     /// Delays that are not constant, each shared by all links of a kind.
     dists: Vec<Dist>,
     transmitters: Vec<Transmitter>,
+    /// What faults can do to links.
+    known: Vec<degradation::Known>,
+    /// Whether one does.
+    degraded: bool,
 }
 
 /// A place where messages are or turn.
@@ -116,9 +122,9 @@ pub enum Transit {
         /// Links it crossed in this call.
         hops: u32,
     },
-    /// It is lost: the line before `link` was full.
+    /// It is lost: the line before `link` was full, or the link lost it.
     Dropped {
-        /// The link that did not take it.
+        /// The link.
         link: LinkId,
     },
 }
@@ -189,6 +195,8 @@ impl Network {
             routes: Routes::build(&graph),
             dists: wiring.dists,
             transmitters: wiring.transmitters,
+            known: Vec::new(),
+            degraded: false,
         })
     }
 
@@ -294,16 +302,19 @@ impl Network {
                 CONSTANT => link.delay_mean,
                 dist => self.dists[dist as usize].sample_duration(stream),
             };
-            at = match transmitter {
-                None => at + propagation,
-                Some(transmitter) => match transmitter.take(now, bytes) {
-                    Some(sent) => transmitter.in_order(sent + propagation),
-                    None => {
-                        link.dropped += 1;
-                        return Transit::Dropped { link: id };
-                    }
-                },
+            let propagation = if self.degraded { degradation::degraded(&mut self.known, id, propagation) } else { Some(propagation) };
+            let arrival = match (transmitter, propagation) {
+                (None, propagation) => propagation.map(|propagation| at + propagation),
+                (Some(transmitter), propagation) => {
+                    let sent = transmitter.take(now, bytes);
+                    sent.zip(propagation).map(|(sent, propagation)| transmitter.in_order(sent + propagation))
+                }
             };
+            let Some(arrival) = arrival else {
+                link.dropped += 1;
+                return Transit::Dropped { link: id };
+            };
+            at = arrival;
             link.messages += 1;
             link.bytes += bytes;
             vertex = link.to;

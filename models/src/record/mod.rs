@@ -159,7 +159,9 @@ impl Recorder {
 
     /// A client tries a request again.
     pub fn retried(&mut self, request: &Request) {
-        self.series[request.source].result.retries += u64::from(request.start >= self.measure_from);
+        let s = &mut self.series[request.source];
+        s.window.retries += 1;
+        s.result.retries += u64::from(request.start >= self.measure_from);
     }
 
     /// A client would have tried a request again, had its budget allowed it.

@@ -196,6 +196,8 @@ pub struct Window {
     pub latency_p50: Option<SimDuration>,
     /// Their 99th percentile.
     pub latency_p99: Option<SimDuration>,
+    /// Times that clients tried requests again.
+    pub retries: u64,
     /// Requests that the replica took in that took in the most.
     pub hottest_pod_requests: u32,
     /// Ready Pods of the Service, at their fewest.

@@ -1,5 +1,6 @@
 //! What the experiment makes happen: faults and operations, at a time or at random.
 
+use crate::units::Bandwidth;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
@@ -86,6 +87,10 @@ pub enum Action {
     ZonePartition(ZoneTarget),
     /// A Service's load balancer fails: what is sent to it, and what comes back through it, vanishes.
     LoadBalancerFailure(BalancerTarget),
+    /// Links get worse: they delay messages, lose some, send more slowly.
+    LinkDegrade(LinkTarget),
+    /// Cluster DNS answers nobody; answers that clients have hold until they expire.
+    DnsFailure(Everything),
     /// Nothing that changes reaches any Node or controller.
     ControlPlaneOutage(Everything),
 }
@@ -169,6 +174,26 @@ pub struct ZoneTarget {
 pub struct BalancerTarget {
     /// Its Service's name.
     pub service: String,
+}
+
+/// Links that get worse, both directions of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LinkTarget {
+    /// The name of a Node, a site, a zone or a switch: all links that end there; or two of them, as `a/b`: those between them.
+    pub link: String,
+    /// How many times their propagation delay messages take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_factor: Option<f64>,
+    /// What is added to it, drawn for each message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_delay: Option<DistSpec<SimDuration>>,
+    /// The part of messages that is lost, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// The bandwidth that is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
 }
 
 /// There is only one.

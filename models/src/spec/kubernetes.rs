@@ -1,9 +1,9 @@
 //! Kubernetes objects as plain facts: defaulted, numbers allocated, validated as the API server does.
 
-use super::PodBehaviour;
+use super::{AutoscalerSpec, PodBehaviour};
 use crate::control_plane::probes::Probes;
 use crate::controllers::deployment::{IntOrString, Strategy};
-use crate::controllers::disruption::Budget;
+use crate::controllers::disruption::DisruptionBudgetSpec;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,7 +49,11 @@ pub struct WorkloadSpec {
     /// How a new version replaces the old one.
     pub rollout: RolloutSpec,
     /// Its PodDisruptionBudget.
-    pub budget: Option<Budget>,
+    pub budget: Option<DisruptionBudgetSpec>,
+    /// Its HorizontalPodAutoscaler.
+    pub autoscaler: Option<AutoscalerSpec>,
+    /// What each of its Pods requests of the CPU (`resources.requests.cpu` of all its containers), in thousandths of a core.
+    pub cpu_request: Option<u64>,
     /// Labels that a Node must carry (`spec.nodeSelector`).
     pub node_selector: BTreeMap<String, String>,
     /// Nodes that its first Pods are known to run on (from a dump), by replica; empty where unknown.
@@ -99,13 +103,30 @@ pub struct RolloutSpec {
     pub max_unavailable: IntOrString,
     /// `minReadySeconds`: how long a Pod must be ready to count as available.
     pub min_ready: SimDuration,
+    /// `progressDeadlineSeconds`, of a Deployment: a rollout without progress for so long has failed, which is said and changes nothing.
+    pub progress_deadline: SimDuration,
+    /// `paused`, of a Deployment: new versions are not rolled out.
+    pub paused: bool,
+    /// `rollingUpdate.partition`, of a StatefulSet: places before it keep the version they have.
+    pub partition: u32,
+    /// `podManagementPolicy: Parallel`, of a StatefulSet: its Pods are created and deleted without waiting for each other.
+    pub parallel: bool,
 }
 
 impl Default for RolloutSpec {
-    /// `pkg/apis/apps/v1/defaults.go`: a rolling update, 25 % either way.
+    /// `pkg/apis/apps/v1/defaults.go`: a rolling update, 25 % either way, 10 minutes without progress.
     fn default() -> Self {
         let quarter = IntOrString::Text("25%".to_owned());
-        Self { strategy: Strategy::RollingUpdate, max_surge: quarter.clone(), max_unavailable: quarter, min_ready: SimDuration::ZERO }
+        Self {
+            strategy: Strategy::RollingUpdate,
+            max_surge: quarter.clone(),
+            max_unavailable: quarter,
+            min_ready: SimDuration::ZERO,
+            progress_deadline: SimDuration::from_secs(600),
+            paused: false,
+            partition: 0,
+            parallel: false,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Types that stand in an experiment file as they are carry serde derives: camelCase keys, unknown keys
 //! refused, units in every quantity. Kubernetes objects are read elsewhere and arrive here as plain facts.
 
+mod autoscaler;
 mod events;
 mod kubernetes;
 mod pod;
@@ -10,10 +11,11 @@ mod traffic;
 
 pub use crate::control_plane::probes::{ProbeSpec, Probes};
 pub use crate::controllers::deployment::IntOrString;
-pub use crate::controllers::disruption::Budget;
+pub use crate::controllers::disruption::{Budget, DisruptionBudgetSpec};
+pub use autoscaler::{AutoscalerSpec, AutoscalingSpec, CpuTarget, ScalingBehavior, ScalingRules};
 pub use events::{
-    Action, BalancerTarget, EventSpec, Everything, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget, SlowTarget,
-    ZoneTarget, any_pod_of,
+    Action, BalancerTarget, EventSpec, Everything, LinkTarget, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget,
+    SlowTarget, ZoneTarget, any_pod_of,
 };
 pub use kubernetes::{
     ContainerPortSpec, Controller, IpMode, NodeSpec, Protocol, RolloutSpec, ServicePortSpec, ServiceSpec, ServiceType, TargetPort,
@@ -57,6 +59,8 @@ pub struct ClusterSpec {
     pub traffic: BTreeMap<String, TrafficSpec>,
     /// When the control plane takes a Node for lost.
     pub node_lifecycle: NodeLifecycleSpec,
+    /// What all autoscalers have in common.
+    pub autoscaling: AutoscalingSpec,
     /// What happens to the cluster, by name.
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts and what of it is measured.
@@ -104,7 +108,7 @@ impl Default for EndpointSlicesSpec {
 /// When the control plane takes a Node for lost, and what it does with its Pods.
 ///
 /// Source: `pkg/controller/nodelifecycle`, kube-controller-manager's and kubelet's defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NodeLifecycleSpec {
     /// How often a kubelet renews its Node's lease.
@@ -113,14 +117,31 @@ pub struct NodeLifecycleSpec {
     pub monitor_period: SimDuration,
     /// A Node whose lease is older is unreachable, and its Pods not ready (`--node-monitor-grace-period`; 40 s before 1.32).
     pub grace_period: SimDuration,
-    /// Pods of an unreachable Node are deleted after this (`tolerationSeconds` that admission gives every Pod).
+    /// Pods of an unreachable Node are deleted so long after it was tainted (`tolerationSeconds` that admission gives every Pod).
     pub toleration: SimDuration,
+    /// Nodes of a zone that are tainted per second (`--node-eviction-rate`).
+    pub eviction_rate: Rate,
+    /// The same in a large zone of which a great part is lost (`--secondary-node-eviction-rate`); in a small one it is none.
+    pub secondary_eviction_rate: Rate,
+    /// The part of a zone's Nodes, and more than two, that is a great part (`--unhealthy-zone-threshold`).
+    pub unhealthy_zone_threshold: f64,
+    /// A zone of more Nodes is large (`--large-cluster-size-threshold`).
+    pub large_zone: u32,
 }
 
 impl Default for NodeLifecycleSpec {
     fn default() -> Self {
         let secs = SimDuration::from_secs;
-        Self { lease_renewal: secs(10), monitor_period: secs(5), grace_period: secs(50), toleration: secs(300) }
+        Self {
+            lease_renewal: secs(10),
+            monitor_period: secs(5),
+            grace_period: secs(50),
+            toleration: secs(300),
+            eviction_rate: Rate(0.1),
+            secondary_eviction_rate: Rate(0.01),
+            unhealthy_zone_threshold: 0.55,
+            large_zone: 50,
+        }
     }
 }
 

@@ -24,6 +24,7 @@
 pub(crate) mod api_server;
 mod patch;
 mod pods;
+mod policies;
 mod quantity;
 mod read;
 mod report;
@@ -39,7 +40,7 @@ pub(in crate::input) use read::parse;
 pub use read::{LARGEST_INPUT, from_value, read};
 pub use report::{KeptOut, NotModelled, by_field};
 pub use specs::{KubernetesSpecs, WorkloadFacts, to_specs};
-use types::{DaemonSet, Deployment, Node, Pod, ReplicaSet, Service, StatefulSet};
+use types::{DaemonSet, Deployment, HorizontalPodAutoscaler, Node, Pod, PodDisruptionBudget, ReplicaSet, Service, StatefulSet};
 
 use super::error::{InputError, Span, Warning};
 use super::locate::Locations;
@@ -141,6 +142,10 @@ pub enum Body {
     StatefulSet(StatefulSet),
     /// apps/v1 DaemonSet.
     DaemonSet(DaemonSet),
+    /// autoscaling/v2 HorizontalPodAutoscaler.
+    HorizontalPodAutoscaler(HorizontalPodAutoscaler),
+    /// policy/v1 PodDisruptionBudget.
+    PodDisruptionBudget(PodDisruptionBudget),
     /// Any other kind, with the reason why it has no part in the simulation.
     Other(String),
 }
@@ -229,6 +234,8 @@ fn plural(body: &Body) -> Option<&'static str> {
         Body::ReplicaSet(_) => Some("replicasets"),
         Body::StatefulSet(_) => Some("statefulsets"),
         Body::DaemonSet(_) => Some("daemonsets"),
+        Body::HorizontalPodAutoscaler(_) => Some("horizontalpodautoscalers"),
+        Body::PodDisruptionBudget(_) => Some("poddisruptionbudgets"),
         Body::Other(_) => None,
     }
 }

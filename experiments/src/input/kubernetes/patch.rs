@@ -73,6 +73,8 @@ fn to_value(body: &Body) -> Option<Value> {
         Body::ReplicaSet(o) => serde_json::to_value(o),
         Body::StatefulSet(o) => serde_json::to_value(o),
         Body::DaemonSet(o) => serde_json::to_value(o),
+        Body::HorizontalPodAutoscaler(o) => serde_json::to_value(o),
+        Body::PodDisruptionBudget(o) => serde_json::to_value(o),
         Body::Other(_) => return None,
     }
     .ok()

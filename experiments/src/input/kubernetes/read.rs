@@ -20,7 +20,7 @@ const MOST_ERRORS: usize = 20;
 const MOST_UNREAD: usize = 1_000;
 
 /// The kinds that are modelled, with the API that defines them.
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 9] = [
     ("Node", "v1"),
     ("Pod", "v1"),
     ("Service", "v1"),
@@ -28,6 +28,8 @@ const KINDS: [(&str, &str); 7] = [
     ("ReplicaSet", "apps/v1"),
     ("StatefulSet", "apps/v1"),
     ("DaemonSet", "apps/v1"),
+    ("HorizontalPodAutoscaler", "autoscaling/v2"),
+    ("PodDisruptionBudget", "policy/v1"),
 ];
 
 /// A field that svcsim did not read.
@@ -338,6 +340,8 @@ pub(super) fn typed(kind: &str, value: &Value) -> Result<(Body, Vec<Unseen>), (S
         "ReplicaSet" => subset(value).map(|(o, u)| (Body::ReplicaSet(o), u))?,
         "StatefulSet" => subset(value).map(|(o, u)| (Body::StatefulSet(o), u))?,
         "DaemonSet" => subset(value).map(|(o, u)| (Body::DaemonSet(o), u))?,
+        "HorizontalPodAutoscaler" => subset(value).map(|(o, u)| (Body::HorizontalPodAutoscaler(o), u))?,
+        "PodDisruptionBudget" => subset(value).map(|(o, u)| (Body::PodDisruptionBudget(o), u))?,
         _ => (Body::Other("kind not modelled".to_owned()), Vec::new()),
     })
 }

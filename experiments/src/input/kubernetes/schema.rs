@@ -66,6 +66,8 @@ fn find(kind: &str, parent: &[&str]) -> Option<&'static Struct> {
         "ReplicaSet" => &REPLICA_SET,
         "StatefulSet" => &STATEFUL_SET,
         "DaemonSet" => &DAEMON_SET,
+        "HorizontalPodAutoscaler" => &AUTOSCALER,
+        "PodDisruptionBudget" => &BUDGET,
         _ => return None,
     };
     for key in parent {
@@ -125,7 +127,7 @@ static POD_SPEC: Struct = Struct {
 static READINESS_GATE: Struct = Struct { modelled: names_of::<types::ReadinessGate>, known: "", inner: &[] };
 static CONTAINER: Struct = Struct {
     modelled: names_of::<types::Container>,
-    known: "image command args workingDir envFrom resources resizePolicy restartPolicy restartPolicyRules volumeMounts \
+    known: "image command args workingDir envFrom resizePolicy restartPolicy restartPolicyRules volumeMounts \
             volumeDevices terminationMessagePath terminationMessagePolicy imagePullPolicy \
             securityContext stdin stdinOnce tty",
     inner: &[
@@ -135,8 +137,11 @@ static CONTAINER: Struct = Struct {
         ("livenessProbe", &PROBE),
         ("startupProbe", &PROBE),
         ("env", &ENV_VAR),
+        ("resources", &RESOURCES),
     ],
 };
+/// What is in `requests` has any name: it is not looked into.
+static RESOURCES: Struct = Struct { modelled: names_of::<types::Resources>, known: "limits claims", inner: &[] };
 static CONTAINER_PORT: Struct = Struct { modelled: names_of::<types::ContainerPort>, known: "hostPort hostIP", inner: &[] };
 static LIFECYCLE: Struct =
     Struct { modelled: names_of::<types::Lifecycle>, known: "postStart stopSignal", inner: &[("preStop", &HANDLER)] };
@@ -174,6 +179,31 @@ static DAEMON_SET_SPEC: Struct = Struct {
 };
 static STRATEGY: Struct = Struct { modelled: names_of::<types::Strategy>, known: "", inner: &[("rollingUpdate", &ROLLING_UPDATE)] };
 static ROLLING_UPDATE: Struct = Struct { modelled: names_of::<types::RollingUpdate>, known: "partition", inner: &[] };
+static AUTOSCALER: Struct = Struct {
+    modelled: names_of::<types::HorizontalPodAutoscaler>,
+    known: "status",
+    inner: &[("metadata", &METADATA), ("spec", &AUTOSCALER_SPEC)],
+};
+static AUTOSCALER_SPEC: Struct = Struct {
+    modelled: names_of::<types::HorizontalPodAutoscalerSpec>,
+    known: "",
+    inner: &[("scaleTargetRef", &SCALE_TARGET_REF), ("metrics", &METRIC), ("behavior", &BEHAVIOR)],
+};
+static SCALE_TARGET_REF: Struct = Struct { modelled: names_of::<types::ScaleTargetRef>, known: "", inner: &[] };
+static METRIC: Struct = Struct {
+    modelled: names_of::<types::MetricSpec>,
+    known: "object pods external",
+    inner: &[("resource", &RESOURCE_METRIC), ("containerResource", &RESOURCE_METRIC)],
+};
+static RESOURCE_METRIC: Struct = Struct { modelled: names_of::<types::ResourceMetric>, known: "", inner: &[("target", &METRIC_TARGET)] };
+static METRIC_TARGET: Struct = Struct { modelled: names_of::<types::MetricTarget>, known: "value", inner: &[] };
+static BEHAVIOR: Struct =
+    Struct { modelled: names_of::<types::BehaviorSpec>, known: "", inner: &[("scaleUp", &SCALING_RULES), ("scaleDown", &SCALING_RULES)] };
+static SCALING_RULES: Struct = Struct { modelled: names_of::<types::ScalingRulesSpec>, known: "", inner: &[("policies", &SCALING_POLICY)] };
+static SCALING_POLICY: Struct = Struct { modelled: names_of::<types::ScalingPolicySpec>, known: "", inner: &[] };
+static BUDGET: Struct =
+    Struct { modelled: names_of::<types::PodDisruptionBudget>, known: "status", inner: &[("metadata", &METADATA), ("spec", &BUDGET_SPEC)] };
+static BUDGET_SPEC: Struct = Struct { modelled: names_of::<types::PodDisruptionBudgetSpec>, known: "", inner: &[("selector", &SELECTOR)] };
 static SERVICE: Struct = Struct {
     modelled: names_of::<types::Service>,
     known: "",
@@ -258,7 +288,17 @@ mod tests {
                 path.pop();
             }
         }
-        for kind in ["Node", "Pod", "Service", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] {
+        for kind in [
+            "Node",
+            "Pod",
+            "Service",
+            "Deployment",
+            "ReplicaSet",
+            "StatefulSet",
+            "DaemonSet",
+            "HorizontalPodAutoscaler",
+            "PodDisruptionBudget",
+        ] {
             walk(kind, &mut Vec::new(), find(kind, &[]).expect("a kind"));
         }
     }

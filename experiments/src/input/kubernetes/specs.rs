@@ -5,7 +5,7 @@ use super::pods::{self, Owner};
 use super::read::few;
 use super::report::not_modelled;
 use super::types::{ContainerPort, Node, PodSpec};
-use super::{Body, KeptOut, NotModelled, Object, join, quantity, services};
+use super::{Body, KeptOut, NotModelled, Object, join, policies, quantity, services};
 use crate::input::error::{InputError, Warning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -79,6 +79,7 @@ pub fn to_specs(objects: &[Object]) -> Result<KubernetesSpecs, Vec<InputError>> 
     import.check_names(&owners);
     import.add_nodes();
     import.add_workloads(&owners);
+    policies::read(&mut import);
     let services = services::read(&mut import);
     import.warn_of_unknown_fields();
     if !import.errors.is_empty() {
@@ -131,7 +132,7 @@ impl<'a> Import<'a> {
                 self.errors.push(twice(first, object));
                 continue;
             }
-            if matches!(object.body, Body::Node(_) | Body::Service(_)) {
+            if matches!(object.body, Body::Node(_) | Body::Service(_) | Body::HorizontalPodAutoscaler(_) | Body::PodDisruptionBudget(_)) {
                 continue;
             }
             if let Some(first) = workloads.insert(&object.name, object) {
@@ -252,6 +253,8 @@ impl<'a> Import<'a> {
             controller: Controller::Deployment,
             rollout: RolloutSpec::default(),
             budget: None,
+            autoscaler: None,
+            cpu_request: None,
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
             ports: Vec::new(),
@@ -266,6 +269,15 @@ impl<'a> Import<'a> {
         for (c, container) in spec.containers.iter().enumerate() {
             let at = format!("{at}.containers[{c}]");
             workload.ports.extend(self.ports(object, &at, &container.ports));
+            if let Some(cpu) = container.resources.requests.as_ref().and_then(|r| r.cpu.as_ref()) {
+                match quantity::millis(cpu) {
+                    Some(millis) => *workload.cpu_request.get_or_insert(0) += millis.min(u64::from(u32::MAX)),
+                    None => {
+                        let at = format!("{at}.resources.requests.cpu");
+                        self.errors.push(object.error(&at, format!("`{cpu}` is no quantity of cores"), "write such as 2 or 250m"));
+                    }
+                }
+            }
             env.extend(container.env.iter().filter_map(|e| Some((e.name.clone(), e.value.clone()?))));
             for (name, probe, all) in [
                 ("startupProbe", &container.startup_probe, &mut workload.probes.startup),

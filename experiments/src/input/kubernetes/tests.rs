@@ -61,12 +61,12 @@ fn online_boutique() {
     let graces: Vec<_> = specs.workloads.iter().map(|w| w.spec.termination_grace).collect();
     assert!(graces.contains(&SimDuration::from_secs(5)) && graces.contains(&SimDuration::from_secs(30)));
     assert!(specs.kept_out.iter().all(|k| k.reason == "kind not modelled" && k.object.starts_with("ServiceAccount/")));
-    let resources =
-        specs.not_modelled.iter().find(|n| n.object == "Deployment/frontend" && n.field.ends_with("resources")).expect("listed");
-    assert_eq!(resources.field, "spec.template.spec.containers[0].resources");
+    let resources = specs.not_modelled.iter().find(|n| n.object == "Deployment/frontend" && n.field.ends_with("limits")).expect("listed");
+    assert_eq!(resources.field, "spec.template.spec.containers[0].resources.limits");
     let line = resources.line.expect("a line");
-    assert!(BOUTIQUE.lines().nth(line - 1).expect("there").contains("resources:"));
-    assert!(resources.value_short.starts_with("{\"requests\""));
+    assert!(BOUTIQUE.lines().nth(line - 1).expect("there").contains("limits:"));
+    assert!(resources.value_short.starts_with("{\"cpu\""));
+    assert_eq!(frontend.spec.cpu_request, Some(100));
 }
 
 #[test]

@@ -112,7 +112,7 @@ subset! {
         address: String,
     }
 
-    /// `status.allocatable` of a Node.
+    /// `status.allocatable` of a Node, `resources.requests` of a container.
     Allocatable {
         /// Cores.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,9 +215,19 @@ subset! {
         /// When it has started, and the other probes begin.
         #[serde(skip_serializing_if = "Option::is_none")]
         startup_probe: Option<Probe>,
+        /// What it asks of its Node.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Resources::is_empty")]
+        resources: Resources,
         /// Environment: often names the Services that it calls.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         env: Vec<EnvVar>,
+    }
+
+    /// `resources` of a container.
+    Resources {
+        /// What is kept for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        requests: Option<Allocatable>,
     }
 
     /// One of a container's ports.
@@ -392,6 +402,148 @@ subset! {
         template: PodTemplate,
     }
 
+    /// autoscaling/v2 HorizontalPodAutoscaler.
+    HorizontalPodAutoscaler {
+        /// `autoscaling/v2`.
+        api_version: String,
+        /// `HorizontalPodAutoscaler`.
+        kind: String,
+        /// Name.
+        #[serde(default, deserialize_with = "nullable")]
+        metadata: Metadata,
+        /// What it scales, and by what.
+        spec: HorizontalPodAutoscalerSpec,
+    }
+
+    /// `spec` of a HorizontalPodAutoscaler.
+    HorizontalPodAutoscalerSpec {
+        /// What it scales.
+        scale_target_ref: ScaleTargetRef,
+        /// Fewest replicas; absent: 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_replicas: Option<i64>,
+        /// Most replicas.
+        max_replicas: i64,
+        /// What decides; none: 80 % of the CPU.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        metrics: Vec<MetricSpec>,
+        /// How fast it follows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        behavior: Option<BehaviorSpec>,
+    }
+
+    /// An object that can be scaled.
+    ScaleTargetRef {
+        /// Its API.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        api_version: Option<String>,
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    }
+
+    /// One of an autoscaler's metrics.
+    MetricSpec {
+        /// Resource and ContainerResource are modelled.
+        r#type: String,
+        /// Of all containers together.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resource: Option<ResourceMetric>,
+        /// Of one of them; the CPU of a Pod is modelled as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        container_resource: Option<ResourceMetric>,
+    }
+
+    /// A resource, and how much of it is wanted.
+    ResourceMetric {
+        /// `cpu`.
+        name: String,
+        /// The container.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+        /// How much is wanted.
+        target: MetricTarget,
+    }
+
+    /// How much of a metric is wanted.
+    MetricTarget {
+        /// Utilization or AverageValue.
+        r#type: String,
+        /// Percent of what is requested.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        average_utilization: Option<i64>,
+        /// Cores a Pod.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        average_value: Option<Quantity>,
+    }
+
+    /// How fast an autoscaler follows.
+    BehaviorSpec {
+        /// On the way up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scale_up: Option<ScalingRulesSpec>,
+        /// On the way down.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scale_down: Option<ScalingRulesSpec>,
+    }
+
+    /// How fast it follows one way.
+    ScalingRulesSpec {
+        /// How far back what was asked for counts; absent: 0 upwards, 300 downwards.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stabilization_window_seconds: Option<i64>,
+        /// Max (if absent), Min or Disabled.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        select_policy: Option<String>,
+        /// Limits; none: the defaults.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        policies: Vec<ScalingPolicySpec>,
+        /// How far the metric may be from its target; absent: 0.1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tolerance: Option<Quantity>,
+    }
+
+    /// A limit on what an autoscaler changes in a period.
+    ScalingPolicySpec {
+        /// Pods or Percent.
+        r#type: String,
+        /// How many.
+        value: i64,
+        /// In so long.
+        period_seconds: i64,
+    }
+
+    /// policy/v1 PodDisruptionBudget.
+    PodDisruptionBudget {
+        /// `policy/v1`.
+        api_version: String,
+        /// `PodDisruptionBudget`.
+        kind: String,
+        /// Name.
+        #[serde(default, deserialize_with = "nullable")]
+        metadata: Metadata,
+        /// What it guarantees of which Pods.
+        #[serde(default, deserialize_with = "nullable")]
+        spec: PodDisruptionBudgetSpec,
+    }
+
+    /// `spec` of a PodDisruptionBudget.
+    PodDisruptionBudgetSpec {
+        /// Which Pods; absent: none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        selector: Option<LabelSelector>,
+        /// So many are healthy, or such a part.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_available: Option<Amount>,
+        /// No more are missing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_unavailable: Option<Amount>,
+        /// IfHealthyBudget (if absent) or AlwaysAllow.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unhealthy_pod_eviction_policy: Option<String>,
+    }
+
     /// v1 Service.
     Service {
         /// `v1`.
@@ -543,7 +695,7 @@ macro_rules! may_be_empty {
     )*};
 }
 
-may_be_empty! { Annotations NodeStatus PodStatus ServiceStatus }
+may_be_empty! { Annotations NodeStatus PodStatus Resources ServiceStatus }
 
 /// A number, or a name that stands for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -89,9 +89,9 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
     Figure {
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
-        caption: "For each case, from above: requests lost per window, stacked by cause; the 99th percentile of latency; endpoints that are ready or \
+        caption: "For each case, from above: requests lost per window, stacked by cause, and clients' retries where there are any; the 99th percentile of latency; endpoints that are ready or \
                   being deleted, and Nodes whose rules do not yet know the newest endpoints: while that number is above 0, requests can be sent to a \
-                  Pod that is gone. Shaded bands are events of the experiment, from beginning to repair; marks above the panels are what happened to \
+                  Pod that is gone. Shaded bands are events of the experiment, from beginning to repair, or 30 s where nothing is repaired; marks above the panels are what happened to \
                   Pods. A request without an answer is lost when its client gives up, so such losses stand a timeout after their cause. All \
                   cases share their axes."
             .to_owned(),
@@ -124,6 +124,10 @@ fn stale() -> Stroke {
     Stroke { colour: ORANGE, width: 2.0, dash: DASHES[1] }
 }
 
+fn retries() -> Stroke {
+    Stroke { colour: BLUE, width: 1.5, dash: DASHES[1] }
+}
+
 fn terminating() -> Stroke {
     Stroke { colour: MUTED, width: 1.5, dash: DASHES[2] }
 }
@@ -133,6 +137,9 @@ fn keys(stories: &[Story<'_>], causes: &[&str]) -> Vec<Key> {
     let mark = |text: String, mark| Key { text, stroke: None, mark: Some(mark) };
     let lost = |(i, cause): (usize, &&str)| mark(format!("lost: {}", words(cause)), (Mark::Square, colour(causes, i)));
     let mut keys: Vec<Key> = causes.iter().enumerate().map(lost).collect();
+    if stories.iter().flat_map(|s| &s.windows).any(|w| w.retries > 0) {
+        keys.push(line("retries", retries()));
+    }
     keys.push(line("p99", Stroke::new(INK, 1.5)));
     keys.push(line("ready", Stroke::new(BLUE, 2.0)));
     if stories.iter().flat_map(|s| &s.windows).any(|w| w.terminating_endpoints > 0) {
@@ -158,7 +165,7 @@ impl Scales {
         let p99 = (p99s().fold(f64::INFINITY, f64::min), p99s().fold(0.0, f64::max));
         (start < end).then(|| Self {
             x: (start, end),
-            lost: windows().map(|w| w.errors).max().unwrap_or(0).max(4) as f64 * 1.08,
+            lost: windows().map(|w| w.errors.max(w.retries)).max().unwrap_or(0).max(4) as f64 * 1.08,
             p99: if p99.0 <= p99.1 { p99 } else { (1.0, 10.0) },
             count: f64::from(windows().map(count).max().unwrap_or(1).max(1)) * 1.1,
         })
@@ -211,6 +218,7 @@ impl<'a> Story<'a> {
         let counts = Scale::linear((0.0, scales.lost), (b, a));
         axes::vertical(canvas, &counts, (LEFT, RIGHT), 4, ("lost / window", 18.0), whole);
         self.bars(canvas, causes, &x, &counts, b);
+        pulses(canvas, &self.windows, &x, &counts, |w| w.retries, retries());
         canvas.line((LEFT, b), (RIGHT, b), Stroke::new(FRAME, 1.0));
 
         let (a, b) = (b + GAP, b + GAP + PANELS[1]);
@@ -223,9 +231,9 @@ impl<'a> Story<'a> {
         let levels = Scale::linear((0.0, scales.count), (b, a));
         axes::vertical(canvas, &levels, (LEFT, RIGHT), 3, ("count", 18.0), whole);
         let rows = &self.windows;
-        pulses(canvas, rows, &x, &levels, |w| w.terminating_endpoints, terminating());
-        steps(canvas, rows, &x, &levels, |w| w.ready_endpoints, Stroke::new(BLUE, 2.0));
-        pulses(canvas, rows, &x, &levels, |w| w.stale_nodes, stale());
+        pulses(canvas, rows, &x, &levels, |w| w.terminating_endpoints.into(), terminating());
+        steps(canvas, rows, &x, &levels, |w| w.ready_endpoints.into(), Stroke::new(BLUE, 2.0));
+        pulses(canvas, rows, &x, &levels, |w| w.stale_nodes.into(), stale());
         canvas.line((LEFT, b), (RIGHT, b), Stroke::new(FRAME, 1.0));
         if is_last {
             for (value, text) in x.ticks(9) {
@@ -323,6 +331,7 @@ fn windows(view: &View<'_>, case: &Case) -> Vec<TimelineRow> {
         let same = later.time_s == kept.time_s;
         if same {
             kept.errors = kept.errors.saturating_add(later.errors);
+            kept.retries = kept.retries.saturating_add(later.retries);
             // Parts may be ways to the same endpoints: the larger number, not the sum. The slowest part sets the tail.
             kept.ready_endpoints = kept.ready_endpoints.max(later.ready_endpoints);
             kept.terminating_endpoints = kept.terminating_endpoints.max(later.terminating_endpoints);
@@ -340,12 +349,12 @@ fn whole(value: f64, _: String) -> String {
 }
 
 /// A level as steps from window to window.
-fn steps(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32, stroke: Stroke) {
+fn steps(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u64, stroke: Stroke) {
     canvas.path(&stairs(rows, x, y, level), stroke);
 }
 
 /// The same of a level that is mostly 0: drawn only where it is not.
-fn pulses(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32, stroke: Stroke) {
+fn pulses(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u64, stroke: Stroke) {
     for part in rows.split(|w| level(w) == 0) {
         let mut path = stairs(part, x, y, &level);
         if let (Some(&(a, _)), Some(&(b, _))) = (path.first(), path.last()) {
@@ -356,10 +365,10 @@ fn pulses(canvas: &mut Canvas<'_>, rows: &[TimelineRow], x: &Scale, y: &Scale, l
     }
 }
 
-fn stairs(rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u32) -> Vec<(f64, f64)> {
+fn stairs(rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRow) -> u64) -> Vec<(f64, f64)> {
     let mut path: Vec<(f64, f64)> = Vec::new();
     for row in rows {
-        let height = y.at(f64::from(level(row)));
+        let height = y.at(level(row) as f64);
         let (a, b) = (x.at(row.time_s), x.at(row.time_s + row.width_s));
         match path.last_mut() {
             Some(last) if (last.1 - height).abs() < 0.01 => last.0 = b,
@@ -372,8 +381,8 @@ fn stairs(rows: &[TimelineRow], x: &Scale, y: &Scale, level: impl Fn(&TimelineRo
 /// Harm first.
 fn rank(event: &str) -> usize {
     match event {
-        "crash" | "node_crash" | "fail" | "evict" => 0,
-        "terminate" | "delete" | "drain" => 1,
+        "crash" | "oom" | "evict" | "pause" => 0,
+        "terminate" | "sigterm" => 1,
         "gone" => 2,
         _ => 3,
     }
@@ -382,9 +391,12 @@ fn rank(event: &str) -> usize {
 fn incident_look(event: &str) -> (Mark, Colour) {
     match (rank(event), event) {
         (0, _) => (Mark::Cross, PALETTE[6]),
+        (1, "sigterm") => (Mark::Down, MUTED),
         (1, _) => (Mark::Down, PALETTE[3]),
         (2, _) => (Mark::Diamond, MUTED),
-        (_, "ready" | "start") => (Mark::Up, GREEN),
+        (_, "ready" | "resume") => (Mark::Up, GREEN),
+        (_, "unready") => (Mark::Ring, ORANGE),
+        (_, "restart") => (Mark::Square, BLUE),
         _ => (Mark::Disc, PALETTE[5]),
     }
 }

@@ -14,6 +14,9 @@ use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
 use super::tables::{Results, Verdict};
 use super::view::{Case, Estimate, View};
 
+/// Cases whose events are told in sentences; the table has all.
+const CASES_TOLD: usize = 4;
+
 /// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
 pub(crate) fn write(results: &Results, figures: &[Figure], dir: &Path) -> io::Result<()> {
     fs::write(dir.join("report.html"), html(results, figures))?;
@@ -130,7 +133,7 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
     let around = around_events::by_case(&view);
     if !around.is_empty() {
         blocks.push(Block::Heading("Around events".to_owned()));
-        for (case, events) in &around {
+        for (case, events) in around.iter().take(CASES_TOLD) {
             blocks.push(Block::Paragraph(format!("{}:", case.label)));
             blocks.push(Block::Bullets(events.iter().map(|e| e.sentence(about.replications)).collect()));
         }

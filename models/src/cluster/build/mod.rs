@@ -3,7 +3,7 @@
 
 mod source;
 
-use super::control::Condition;
+use super::control::{Autoscaler, Condition, Evictions};
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
@@ -68,7 +68,12 @@ impl Cluster {
             faults: 0,
             node_at: Vec::new(),
             node_lifecycle: spec.node_lifecycle.clone(),
+            evictions: Evictions::default(),
+            scrape_phase: stream(streams, Purpose::Autoscaler, "").uniform(),
+            autoscaling: spec.autoscaling.clone(),
+            meters: BTreeMap::new(),
             most_places: MOST as usize,
+            dns_out: 0,
             control_plane_out: 0,
             put_by: Vec::new(),
             conntrack_spec: spec.conntrack.clone(),
@@ -85,14 +90,14 @@ impl Cluster {
         }
         cluster.add_services(spec)?;
         cluster.inform_nodes();
-        for (name, event) in &spec.events {
-            cluster.add_event(name, event, spec, streams)?;
-        }
         for service in cluster.table.services.ids() {
             cluster.add_load_balancer(spec, service, streams)?;
         }
         for (name, traffic) in &spec.traffic {
             cluster.add_source(spec, name, traffic, streams)?;
+        }
+        for (name, event) in &spec.events {
+            cluster.add_event(name, event, spec, streams)?;
         }
         if spec.traffic.is_empty() {
             let fix = "add a source under `traffic:` that says from where, to which Service and how often";
@@ -201,6 +206,8 @@ impl Cluster {
             desired: places,
             rollout: w.rollout.clone(),
             budget: w.budget.clone(),
+            autoscaler: autoscaler(spec, w, streams)?,
+            cpu_request: w.cpu_request,
             versions: Workload::first_version(places),
             failing: Vec::new(),
             reconciling: false,
@@ -318,6 +325,32 @@ impl Cluster {
         let names = list(self.workloads.iter().map(|w| w.name.as_str()));
         SpecError::new(field, format!("there is no workload `{name}`"), format!("name one of {names}"))
     }
+}
+
+/// The workload's autoscaler, checked by the API server's rules (`pkg/apis/autoscaling/validation`).
+fn autoscaler(spec: &ClusterSpec, w: &WorkloadSpec, streams: &Streams) -> Result<Option<Autoscaler>, SpecError> {
+    let Some(a) = &w.autoscaler else { return Ok(None) };
+    let error = |field: &str, problem: String, fix: &str| Err(SpecError::new(format!("{}.spec.{field}", a.field), problem, fix));
+    let common = &spec.autoscaling;
+    for (field, period) in [("syncPeriod", common.sync_period), ("metricResolution", common.metric_resolution)] {
+        if period < SimDuration::from_millis(100) {
+            let problem = format!("a period of {period}; expected 100ms or more");
+            return Err(SpecError::new(format!("autoscaling.{field}"), problem, "leave it out for 15s"));
+        }
+    }
+    if !(0.0..=1e3).contains(&common.tolerance) {
+        let problem = format!("a tolerance of {}; expected 0 or more", common.tolerance);
+        return Err(SpecError::new("autoscaling.tolerance", problem, "leave it out for 0.1"));
+    }
+    if w.is_daemon() {
+        return error("scaleTargetRef", format!("{} is a DaemonSet, which has no number of replicas", w.name), "scale a Deployment");
+    }
+    if a.max_replicas < a.min_replicas || a.max_replicas == 0 || a.max_replicas > MOST {
+        let problem =
+            format!("{} replicas at most, where minReplicas is {}; expected 1 to {MOST}, and no fewer", a.max_replicas, a.min_replicas);
+        return error("maxReplicas", problem, "give at least minReplicas");
+    }
+    Ok(Some(Autoscaler::new(a, common, stream(streams, Purpose::Autoscaler, &w.name))))
 }
 
 /// `--max-endpoints-per-slice`, which kube-controller-manager takes from 1 to 1000.

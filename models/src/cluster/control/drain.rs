@@ -1,8 +1,9 @@
 //! Nodes are cordoned and drained, as far as PodDisruptionBudgets let Pods go.
 
-use crate::cluster::{Cluster, Ctx, Event};
+use crate::api::Process;
+use crate::cluster::{Cluster, Ctx, Event, Workload};
 use crate::controllers::disruption;
-use crate::ids::{NodeId, PodId, WorkloadId};
+use crate::ids::{NodeId, PodId};
 use crate::spec::Controller;
 use svcsim_engine::SimDuration;
 
@@ -30,7 +31,7 @@ impl Cluster {
         let pods: Vec<PodId> = self.pods_on(node).into_iter().filter(|p| !stays(self, p)).collect();
         let mut refused = 0;
         for pod in pods {
-            if self.may_be_disrupted(self.pods[pod].workload) || !self.pods[pod].ready {
+            if self.may_be_evicted(pod) {
                 self.tell(pod, "evict", ctx);
                 self.delete_pod(pod, ctx);
             } else {
@@ -42,10 +43,17 @@ impl Cluster {
         }
     }
 
-    /// Whether the workload's PodDisruptionBudget lets one more of its ready Pods go.
-    pub(in crate::cluster) fn may_be_disrupted(&self, workload: WorkloadId) -> bool {
-        let w = &self.workloads[workload];
-        let healthy = w.pods.iter().filter(|p| self.pods[**p].is_active()).count() as i32;
-        w.budget.as_ref().is_none_or(|budget| disruption::allowed(budget, w.desired as i32, healthy) > 0)
+    /// Whether the API server grants the eviction of a Pod: its PodDisruptionBudget allows, or it does not run yet.
+    pub(in crate::cluster) fn may_be_evicted(&self, pod: PodId) -> bool {
+        let p = &self.pods[pod];
+        let Some(budget) = &self.workloads[p.workload].budget else { return true };
+        let pending = p.process == Process::Starting && p.life == 0;
+        let sharing = self.workloads.iter().filter(|w| w.budget.as_ref().is_some_and(|b| b.name == budget.name));
+        let count = |(expected, healthy): (i32, i32), w: &Workload| {
+            let active = w.pods.iter().filter(|p| self.pods[**p].is_active()).count() as i32;
+            (expected + w.desired as i32, healthy + active)
+        };
+        let (expected, healthy) = sharing.fold((0, 0), count);
+        pending || disruption::may_evict(budget, expected, healthy, p.ready)
     }
 }

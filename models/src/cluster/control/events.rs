@@ -5,7 +5,8 @@ use crate::cluster::build::{dist, list};
 use crate::cluster::run::stream;
 use crate::cluster::{Cluster, Ctx, Event, Purpose};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, WorkloadId, ZoneId};
-use crate::spec::{Action, ClusterSpec, Controller, EventSpec, PodTarget, ServiceType, SpecError, WorkloadSpec};
+use crate::network::Degradation;
+use crate::spec::{Action, ClusterSpec, Controller, EventSpec, LinkTarget, PodTarget, ServiceType, SpecError, WorkloadSpec};
 use svcsim_engine::random::{Dist, Stream, Streams};
 use svcsim_engine::{Id, SimDuration, SimTime};
 
@@ -46,6 +47,8 @@ enum Deed {
     ZoneOutage(Option<ZoneId>),
     ZonePartition(Option<ZoneId>),
     LoadBalancerFailure(ServiceId),
+    LinkDegrade { links: String, known: u32 },
+    DnsFailure,
     ControlPlaneOutage,
 }
 
@@ -68,6 +71,8 @@ enum Broken {
     ZoneDown(ZoneId),
     ZoneCut(ZoneId),
     LoadBalancer(ServiceId),
+    Links(u32),
+    Dns,
     ControlPlane,
 }
 
@@ -157,7 +162,7 @@ impl Cluster {
             }
         };
         let lasts = spec.lasts.as_ref().map(|d| dist(&field("for"), d)).transpose()?;
-        let deed = self.deed(name, &spec.action, all)?;
+        let deed = self.deed(name, &spec.action, all, streams)?;
         if lasts.is_some() && deed.is_momentary() {
             let problem = "this is over as soon as it has happened, and the cluster mends it by itself";
             return Err(SpecError::new(field("for"), problem, "leave `for` out"));
@@ -167,7 +172,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn deed(&self, event: &str, action: &Action, all: &ClusterSpec) -> Result<Deed, SpecError> {
+    fn deed(&mut self, event: &str, action: &Action, all: &ClusterSpec, streams: &Streams) -> Result<Deed, SpecError> {
         let field = |f: &str| format!("events.{event}.do.{f}");
         Ok(match action {
             Action::PodCrash(pod) => Deed::PodCrash(self.victim(&field("podCrash"), pod)?),
@@ -225,8 +230,41 @@ impl Cluster {
             Action::NodeCut(t) => Deed::NodeCut(self.node_meant(&field("nodeCut.node"), t.node.as_deref())?),
             Action::ZoneOutage(t) => Deed::ZoneOutage(self.zone_meant(&field("zoneOutage.zone"), t.zone.as_deref())?),
             Action::ZonePartition(t) => Deed::ZonePartition(self.zone_meant(&field("zonePartition.zone"), t.zone.as_deref())?),
+            Action::LinkDegrade(t) => {
+                let degradation = self.degradation(&field("linkDegrade"), t, stream(streams, Purpose::Degradation, event))?;
+                Deed::LinkDegrade { links: t.link.clone(), known: self.network.know(degradation) }
+            }
+            Action::DnsFailure(_) => {
+                if !self.sources.iter().any(|s| s.resolver.is_some()) {
+                    let fix = "give the traffic that looks names up a `dns`";
+                    return Err(SpecError::new(field("dnsFailure"), "nobody asks DNS, so its failure changes nothing", fix));
+                }
+                Deed::DnsFailure
+            }
             Action::ControlPlaneOutage(_) => Deed::ControlPlaneOutage,
         })
+    }
+
+    fn degradation(&self, field: &str, t: &LinkTarget, stream: Stream) -> Result<Degradation, SpecError> {
+        let links = self.network.links_named(&t.link);
+        if links.is_empty() {
+            let names = list(self.network.vertices().iter().map(|v| v.name.as_str()));
+            let problem = format!("no link is called `{}`", t.link);
+            return Err(SpecError::new(format!("{field}.link"), problem, format!("name one of {names}, or two that are linked, as a/b")));
+        }
+        for (name, value, most) in [("delayFactor", t.delay_factor, 1e6), ("loss", t.loss, 1.0)] {
+            if let Some(value) = value.filter(|v| !(0.0..=most).contains(v)) {
+                let problem = format!("{value} is out of range; expected 0 to {most}");
+                return Err(SpecError::new(format!("{field}.{name}"), problem, "0.01 of loss is one message of a hundred"));
+            }
+        }
+        let added_delay = t.added_delay.as_ref().map(|d| dist(&format!("{field}.addedDelay"), d)).transpose()?;
+        if t.delay_factor.is_none() && added_delay.is_none() && t.loss.is_none() && t.bandwidth.is_none() {
+            let fix = "give at least one of delayFactor, addedDelay, loss, bandwidth";
+            return Err(SpecError::new(field, "nothing says what gets worse", fix));
+        }
+        let (delay_factor, loss) = (t.delay_factor.unwrap_or(1.0), t.loss.unwrap_or(0.0));
+        Ok(Degradation { links, delay_factor, added_delay, loss, bandwidth: t.bandwidth, stream })
     }
 
     fn victim(&self, field: &str, target: &PodTarget) -> Result<Victim, SpecError> {
@@ -323,7 +361,7 @@ impl Cluster {
                 Broken::Nothing
             }),
             Deed::PodEvict(victim) => self.strike(*victim, which, "is to be evicted", ctx, |c, pod, ctx| {
-                if c.may_be_disrupted(c.pods[pod].workload) {
+                if c.may_be_evicted(pod) {
                     c.tell(pod, "evict", ctx);
                     c.delete_pod(pod, ctx);
                 }
@@ -383,6 +421,14 @@ impl Cluster {
                     self.balancers_notice(node, ctx);
                 });
                 (Broken::ZoneCut(zone), format!("zone {} is cut off", self.zones[zone]))
+            }
+            Deed::LinkDegrade { links, known } => {
+                self.network.degrade(*known, true);
+                (Broken::Links(*known), format!("links of {links} get worse"))
+            }
+            Deed::DnsFailure => {
+                self.dns_out += 1;
+                (Broken::Dns, "DNS fails".to_owned())
             }
             Deed::ControlPlaneOutage => {
                 self.control_plane_out += 1;
@@ -449,6 +495,14 @@ impl Cluster {
             Broken::LoadBalancer(service) => {
                 self.balancer_fails(service, false);
                 format!("the load balancer of {} is back", self.table.services[service].name)
+            }
+            Broken::Links(known) => {
+                self.network.degrade(known, false);
+                "the links are as before".to_owned()
+            }
+            Broken::Dns => {
+                self.dns_out -= 1;
+                "DNS answers again".to_owned()
             }
             Broken::ControlPlane => {
                 self.control_plane_returns(ctx);

@@ -34,6 +34,7 @@ impl Cluster {
             ready_since: SimTime::ZERO,
             terminating: false,
             backoff: Backoff::default(),
+            created: SimTime::ZERO,
             started: SimTime::ZERO,
             listens_since: SimTime::ZERO,
             cold_since: None,
@@ -60,6 +61,7 @@ impl Cluster {
     pub(in crate::cluster) fn start_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &mut self.pods[pod];
         p.servers.reset(ctx.now());
+        p.created = ctx.now();
         let (w, node, life) = (&mut self.workloads[p.workload], &mut self.nodes[p.node], p.life);
         // Drawn whether it is needed or not, so that designs stay in step.
         let pull = w.image_pull.sample_duration(&mut w.startup_stream);

@@ -31,6 +31,21 @@ impl Condition {
         self.crashes == 0
     }
 
+    /// Whether the control plane takes it for lost.
+    pub(in crate::cluster) const fn is_lost(self) -> bool {
+        self.unreachable
+    }
+
+    /// Which failure of its lease was the last.
+    pub(in crate::cluster) const fn failure(self) -> u32 {
+        self.failures
+    }
+
+    /// What was to follow from a failure of its lease does not.
+    pub(in crate::cluster) const fn forgive(&mut self) {
+        self.failures += self.unreachable as u32;
+    }
+
     /// Whether API server and kubelet can talk to each other.
     pub(in crate::cluster) const fn is_reached(self) -> bool {
         self.silent == 0
@@ -143,9 +158,11 @@ impl Cluster {
     pub(in crate::cluster) fn lease_goes_on(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         let condition = &mut self.nodes[node].condition;
         condition.silent -= 1;
-        condition.unreachable &= !condition.is_reached();
         if !condition.is_reached() {
             return;
+        }
+        if std::mem::take(&mut condition.unreachable) {
+            ctx.schedule_in(SimDuration::ZERO, Event::TaintsReviewed);
         }
         for pod in self.pods_on(node) {
             if !self.pods[pod].terminating {
@@ -170,7 +187,7 @@ impl Cluster {
             self.pods[pod].ready = false;
             self.pod_changed(pod, ctx);
         }
-        ctx.schedule_in(self.node_lifecycle.toleration, Event::NodeEvicts { node, failure });
+        self.queue_for_taint(node, ctx);
     }
 
     /// The Pods of a lost Node are deleted (`tainteviction`). Their objects stay until its kubelet confirms; controllers

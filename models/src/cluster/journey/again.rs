@@ -26,6 +26,9 @@ impl Cluster {
     /// When the sender of what was just lost to `cause` looks at it again; none if nobody does.
     pub(super) fn looks_again(&self, r: &Request, cause: Outcome, now: SimTime) -> Option<SimTime> {
         let source = &self.sources[r.source];
+        if cause == Outcome::DnsFailure {
+            return source.resolver.as_ref().map(|resolver| now + resolver.timeout());
+        }
         if source.protocol != Protocol::Tcp || !source.tcp.retransmit || cause == Outcome::ReplyLost {
             return None;
         }
@@ -53,6 +56,9 @@ impl Cluster {
         let now = ctx.now();
         let Some(&(mut request)) = self.requests.get(key).filter(|r| !r.ended && r.lost) else { return };
         let r = &mut request;
+        if r.result == Outcome::DnsFailure {
+            return self.ask_dns_again(key, request, ctx);
+        }
         let forward = is_forward(r.stage);
         let tried = r.fresh && (r.tries >= self.sources[r.source].tcp.syn_retries || self.connect_fails(r).is_some_and(|at| at <= now));
         if forward && tried {
@@ -78,6 +84,16 @@ impl Cluster {
         let (vertex, stage) = self.resent_from(&request);
         request.stage = stage;
         self.travel(key, request, now, vertex, ctx);
+    }
+
+    /// Nobody answered a resolver's query in time.
+    fn ask_dns_again(&mut self, key: Key, request: Request, ctx: &mut Ctx<'_>) {
+        let queries = request.tries + 1;
+        if self.sources[request.source].resolver.as_ref().is_some_and(|resolver| resolver.asks_again(queries)) {
+            self.send(key, Request { result: Outcome::Completed, lost: false, tries: queries, ..request }, ctx);
+        } else {
+            self.give_up(key, Outcome::DnsFailure, ctx);
+        }
     }
 
     /// Whether the choice made for an earlier SYN holds for the next.

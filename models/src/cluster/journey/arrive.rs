@@ -66,15 +66,23 @@ impl Cluster {
     }
 
     /// A request is sent, for the first time or once more, if the client's circuit breaker lets it.
-    pub(super) fn begin_try(&mut self, key: Key, mut request: Request, ctx: &mut Ctx<'_>) {
+    pub(super) fn begin_try(&mut self, key: Key, request: Request, ctx: &mut Ctx<'_>) {
         if self.client_admits(key, &request, ctx) {
-            let (at, vertex) = self.connect(key, &mut request, ctx.now());
+            self.send(key, Request { stage: Stage::ToClient, ..request }, ctx);
+        }
+    }
+
+    /// A request that may be sent is.
+    pub(super) fn send(&mut self, key: Key, mut request: Request, ctx: &mut Ctx<'_>) {
+        if let Some((at, vertex)) = self.connect(key, &mut request, ctx) {
             self.travel(key, request, at, vertex, ctx);
         }
     }
 
-    /// Finds a request's connection, an idle one if the client has one. Returns when it leaves, and from where.
-    pub(super) fn connect(&mut self, key: Key, request: &mut Request, now: SimTime) -> (SimTime, VertexId) {
+    /// Finds a request's connection, an idle one if the client has one. Returns when it leaves, and from where; none if DNS does
+    /// not answer, who is asked again.
+    pub(super) fn connect(&mut self, key: Key, request: &mut Request, ctx: &mut Ctx<'_>) -> Option<(SimTime, VertexId)> {
+        let now = ctx.now();
         let id = request.source;
         let at = match self.reuse(id, request.client, now) {
             Some((connection, fresh)) => {
@@ -83,13 +91,19 @@ impl Cluster {
                 request.stage = self.first_stage(id);
                 now
             }
+            None if self.dns_out > 0 && self.asks_dns(request, now) => {
+                self.store(key, *request);
+                self.lose(key, Outcome::DnsFailure, ctx);
+                return None;
+            }
             None => self.dial(request, now),
         };
+        request.tries = 0;
         request.joined = at;
         if self.probe.is_some() {
             self.probe_sent(key, request, at);
         }
-        (at, self.sources[id].clients[request.client as usize].vertex)
+        Some((at, self.sources[id].clients[request.client as usize].vertex))
     }
 
     pub(super) fn first_stage(&self, source: SourceId) -> Stage {
@@ -154,6 +168,12 @@ impl Cluster {
         let serving = endpoints.map(|e| e.endpoints.iter().filter(|e| e.conditions.serving).map(|e| (e.ip, e.port)));
         let covered = serving.clone().is_some_and(|s| self.conntrack_spec.udp_cleanup.covers(s.count()));
         covered && is_stale(&entry, &addresses, port.port, port.node_port, serving)
+    }
+
+    /// Whether a new connection has to look a name up.
+    fn asks_dns(&self, r: &Request, now: SimTime) -> bool {
+        let source = &self.sources[r.source];
+        source.resolver.as_ref().is_some_and(|resolver| resolver.asks(source.clients[r.client as usize].resolved.as_ref(), now))
     }
 
     /// A new connection: a name is looked up where one is dialled; a new source port; the Node whose proxy will choose, where

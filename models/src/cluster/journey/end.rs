@@ -154,7 +154,7 @@ impl Cluster {
                 Place::Node(request.connection.entry)
             }
             Outcome::LbUnavailable | Outcome::LbTimeout | Outcome::NoTarget => Place::LoadBalancer,
-            Outcome::NameError => Place::Dns,
+            Outcome::NameError | Outcome::DnsFailure => Place::Dns,
             Outcome::LinkDrop => Place::Network,
             Outcome::TimedOut | Outcome::CircuitOpen => match request.stage {
                 Stage::AtClient => Place::Client,

@@ -86,9 +86,10 @@ impl Cluster {
     pub(super) fn goes_on(&mut self, id: SourceId, client: u32, ctx: &mut Ctx<'_>) {
         while let Some(key) = self.next_of_client(id, client) {
             if let Some(&(mut request)) = self.requests.get(key) {
-                (request.lost, request.result) = (false, Outcome::Completed);
-                let (at, vertex) = self.connect(key, &mut request, ctx.now());
-                self.rest(key, request, at, vertex, ctx);
+                (request.lost, request.result, request.stage) = (false, Outcome::Completed, Stage::ToClient);
+                if let Some((at, vertex)) = self.connect(key, &mut request, ctx) {
+                    self.rest(key, request, at, vertex, ctx);
+                }
             }
         }
         if self.sources[id].balanced {

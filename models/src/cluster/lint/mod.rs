@@ -2,7 +2,8 @@
 
 mod surprises;
 
-use crate::spec::{ClusterSpec, TrafficPolicy, Via, WorkloadSpec};
+use crate::controllers::disruption::forbids_all;
+use crate::spec::{Action, ClusterSpec, EventSpec, TrafficPolicy, Via, WorkloadSpec};
 
 /// Something legal but odd.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +70,41 @@ pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {
             say(format!("{}.spec.template.spec.terminationGracePeriodSeconds", w.field), problem);
         }
     }
+    lints.extend(spec.events.iter().filter_map(|(name, event)| blocked_for_ever(spec, name, event)));
     lints.extend(surprises::surprises(spec));
     lints
+}
+
+/// An eviction that a PodDisruptionBudget forbids however long it is asked for.
+fn blocked_for_ever<'a>(spec: &'a ClusterSpec, name: &str, event: &EventSpec) -> Option<Lint> {
+    let (field, on) = match &event.action {
+        Action::PodEvict(pod) => ("podEvict", Some(&pod.workload)),
+        Action::Drain(_) => ("drain", None),
+        _ => return None,
+    };
+    let scaled = |w: &WorkloadSpec| {
+        let by_events = spec.events.values().filter_map(|e| match &e.action {
+            Action::Scale(t) if t.workload == w.name => Some(t.replicas),
+            _ => None,
+        });
+        by_events.chain(w.autoscaler.as_ref().map(|a| a.max_replicas)).collect::<Vec<_>>()
+    };
+    let concerned = spec.workloads.iter().filter(|w| !w.is_daemon() && w.replicas > 0 && on.is_none_or(|name| *name == w.name));
+    let forbidden = |w: &'a WorkloadSpec| {
+        let budget = w.budget.as_ref()?;
+        let sharing = spec.workloads.iter().filter(|o| o.budget.as_ref().is_some_and(|b| b.name == budget.name));
+        let all: u64 = sharing.map(|o| pods_of(spec, o)).sum();
+        let counts = scaled(w).into_iter().map(|n| all - pods_of(spec, w) + u64::from(n));
+        std::iter::once(all).chain(counts).all(|n| forbids_all(&budget.budget, n.min(1 << 30) as i32)).then_some((w, budget))
+    };
+    let (w, budget) = concerned.filter_map(forbidden).next()?;
+    let problem = format!(
+        "the PodDisruptionBudget {} forbids to evict any of the {} Pods of {}, even when all are healthy: this is asked for ever in vain",
+        budget.name,
+        pods_of(spec, w),
+        w.name
+    );
+    Some(Lint { field: format!("events.{name}.do.{field}"), problem })
 }
 
 /// The first few of `names`.
