@@ -218,6 +218,7 @@ struct Workload {
     discipline: Discipline,
     concurrency: u32,
     queue_limit: Option<u32>,
+    backlog: u32,
     service_time: Dist,
     image_pull: Dist,
     startup: Dist,

@@ -183,6 +183,8 @@ outcomes! {
     NoTarget = "no_target",
     /// A link's queue was full or the link lost it, and nobody sent it again or all was lost.
     LinkDrop = "link_drop",
+    /// The Pod hung and its accept queue was full: the kernel dropped the SYN.
+    BacklogFull = "backlog_full",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",
     /// The client gave up while the request was on its way, waiting or served.

@@ -187,6 +187,7 @@ impl Cluster {
             discipline: w.pod.discipline,
             concurrency: w.pod.concurrency,
             queue_limit: w.pod.queue_limit,
+            backlog: w.pod.backlog,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,

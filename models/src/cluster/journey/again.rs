@@ -65,7 +65,13 @@ impl Cluster {
             let by_proxy = self.proxying(r).is_some() && r.connection.balanced_to != BalancedTo::Nothing;
             return self.give_up(key, if by_proxy { Outcome::LbTimeout } else { r.result }, ctx);
         }
-        let cause = std::mem::replace(&mut r.result, Outcome::Completed);
+        let source = &self.sources[r.source];
+        let due = if r.attempt == 0 { source.first_timeout } else { source.timeout };
+        if due.is_some_and(|timeout| r.start + timeout <= now) {
+            // The client gives up in this instant: nothing is sent any more.
+            return;
+        }
+        let cause = r.result;
         r.tries += 1;
         r.lost = false;
         if !forward {
@@ -98,8 +104,11 @@ impl Cluster {
 
     /// Whether the choice made for an earlier SYN holds for the next.
     fn is_held(&self, r: &Request, cause: Outcome) -> bool {
-        if !r.connection.opened || !matches!(cause, Outcome::Blackhole | Outcome::LinkDrop) {
+        if !r.connection.opened || !matches!(cause, Outcome::Blackhole | Outcome::LinkDrop | Outcome::BacklogFull) {
             return false;
+        }
+        if cause == Outcome::BacklogFull {
+            return true;
         }
         // In connect() the address was chosen once for all; a conntrack entry is confirmed where the packet leaves the Node.
         !r.connection.tracked || self.pods[r.connection.pod].node != r.connection.entry
@@ -187,8 +196,21 @@ impl Cluster {
     /// The client waits for this try no longer, or for the request at all.
     pub(in crate::cluster) fn expire_try(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let Some(request) = self.requests.get(key).filter(|r| !r.ended) else { return };
-        let outcome = if request.lost { request.result } else { Outcome::TimedOut };
+        let outcome = request.why_silent();
         self.give_up(key, outcome, ctx);
+    }
+}
+
+impl Request {
+    /// Why its client has heard nothing of it: what it was last lost to, unless it got through after that.
+    pub(super) const fn why_silent(&self) -> Outcome {
+        let forward = is_forward(self.stage);
+        match self.result {
+            Outcome::Completed if self.tries > 0 && !forward => Outcome::LinkDrop,
+            Outcome::Completed => Outcome::TimedOut,
+            cause if self.lost || forward => cause,
+            _ => Outcome::TimedOut,
+        }
     }
 }
 

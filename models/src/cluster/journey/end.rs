@@ -116,7 +116,7 @@ impl Cluster {
     pub(in crate::cluster) fn expire(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
         while let Some(key) = self.sources[id].deadlines.pop_due(ctx.now()) {
             let Some(request) = self.requests.get(key).filter(|r| !r.ended) else { continue };
-            let outcome = if request.lost { request.result } else { Outcome::TimedOut };
+            let outcome = request.why_silent();
             self.give_up(key, outcome, ctx);
         }
         let requests = &self.requests;
@@ -149,7 +149,8 @@ impl Cluster {
         let pod = request.connection.pod;
         let at_pod = || if pod == Connection::NONE.pod { Place::Network } else { Place::Replica(self.pods[pod].replica) };
         match outcome {
-            Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
+            Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::BacklogFull => at_pod(),
+            Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
             Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
                 Place::Node(request.connection.entry)
             }
