@@ -134,7 +134,8 @@ fn a_proxy_answers_502_503_504_for_its_targets() {
         ("too slow", proxied(Preset::IpTargets, &["n0", "n1"], slow), Outcome::LbTimeout),
         ("all well", proxied(Preset::IpTargets, &["n0", "n1"], quick()), Outcome::Completed),
     ];
-    for (what, spec, expected) in cases {
+    for (what, mut spec, expected) in cases {
+        spec.proxy.icmp_ratelimit = SimDuration::ZERO;
         let s = series(&spec, 0);
         assert_eq!((count(&s, expected), others(&s, &[expected])), (s.arrivals, 0), "{what}: {:?}", s.outcomes);
     }

@@ -374,3 +374,28 @@ fn a_request_that_vanished_is_told_so_however_its_client_times_its_patience() {
         assert_eq!((count(&s, Outcome::Blackhole), others(&s, &[Outcome::Blackhole])), (s.ended(), 0), "{timeout}: {:?}", s.outcomes);
     }
 }
+
+/// Nobody is there, and each of two clients calls fifty times a second: its Node says so six times at once and then once a second. A SYN
+/// that hears nothing is sent again after 1 s, and is told then, or not.
+#[test]
+fn a_node_says_that_it_rejects_only_so_often() {
+    let world = |icmp_ratelimit, retransmit, timeout| {
+        let tcp = TcpSpec { retransmit, ..TcpSpec::default() };
+        let traffic = TrafficSpec { clients: 2, timeout: Some(timeout), tcp, ..traffic(Origin::Cluster, Via::ClusterIP, 100.0) };
+        let mut spec = spec(nodes_in(&["", ""]), vec![web(&[], quick())], traffic);
+        spec.proxy.icmp_ratelimit = icmp_ratelimit;
+        series(&spec, 0)
+    };
+    // Who is not told is there for longer than the timeline lasts.
+    let told = |s: &SeriesResult| s.timeline.iter().map(|w| w.errors).sum::<u64>();
+    let limited = told(&world(secs(1), false, secs(30)));
+    assert!((2 * (6 + 8)..=2 * (6 + 10)).contains(&limited), "{limited} are told");
+    let free = world(SimDuration::ZERO, false, secs(30));
+    assert_eq!((count(&free, Outcome::Rejected), told(&free)), (free.arrivals, free.arrivals));
+    // Told or not, it was rejected, and at the Node.
+    for timeout in [ms(500), secs(1), secs(2)] {
+        let all = world(secs(1), true, timeout);
+        assert_eq!((count(&all, Outcome::Rejected), others(&all, &[Outcome::Rejected])), (all.ended(), 0), "{:?}", all.outcomes);
+        assert!(all.ended() > 700 && all.lost.keys().all(|(_, place)| matches!(place, Place::Node(_))), "{:?}", all.lost);
+    }
+}

@@ -34,7 +34,7 @@ use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
-use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, Proxy, RuleSet, ServiceTable};
+use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, IcmpLimit, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
@@ -157,6 +157,8 @@ struct Node {
     zone: Option<ZoneId>,
     proxy: Proxy,
     conntrack: Conntrack,
+    /// How often it says that it rejects.
+    icmp: IcmpLimit,
     /// When the proxy writes its rules.
     sync: SyncRunner,
     /// Changes that it has heard of, and those that it is writing.

@@ -325,7 +325,14 @@ impl Cluster {
                 }
             }
             match cause {
-                None if r.result == Outcome::Rejected => {
+                Some(Outcome::Rejected) => {
+                    *verdict = "reject: but the Node has said so too often of late to say it again".to_owned();
+                    *list = "empty".to_owned();
+                    notes.push(
+                        "Linux limits how often it tells one address (net.ipv4.icmp_ratelimit): the client hears nothing.".to_owned(),
+                    );
+                }
+                None if r.result == Outcome::Rejected && r.stage != Stage::ToPod => {
                     *verdict = "reject: the client is told at once (connection refused)".to_owned();
                     *list = "empty".to_owned();
                     notes.push(

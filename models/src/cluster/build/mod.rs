@@ -12,7 +12,7 @@ use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
 use crate::control_plane::topology::{self, NodeCpu};
-use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
+use crate::dataplane::{Conntrack, IcmpLimit, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
 use crate::network::Network;
@@ -138,6 +138,7 @@ impl Cluster {
                 zone,
                 proxy,
                 conntrack: Conntrack::new(&spec.conntrack, cores),
+                icmp: IcmpLimit::new(spec.proxy.icmp_ratelimit),
                 sync,
                 news: Vec::new(),
                 writing: Vec::new(),

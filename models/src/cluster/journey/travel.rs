@@ -238,12 +238,21 @@ impl Cluster {
         match verdict {
             Verdict::Forward(forward) => self.translate(r, forward, now),
             Verdict::Refuse(Refusal::Drop) => Err(Outcome::PolicyDrop),
+            Verdict::Refuse(Refusal::Reject) if !self.tells_of_rejection(r, now) => Err(Outcome::Rejected),
             Verdict::Refuse(Refusal::Reject) => {
                 r.result = Outcome::Rejected;
                 r.stage = if self.returns_through_load_balancer(r) { Stage::BackToLoadBalancer } else { Stage::ToClient };
                 Ok(SimDuration::ZERO)
             }
         }
+    }
+
+    /// Whether the entry Node's kernel may tell the client that it rejects its packet. What fails in connect() needs no message.
+    fn tells_of_rejection(&mut self, r: &Request, now: SimTime) -> bool {
+        let (source, entry) = (&self.sources[r.source], r.connection.entry);
+        let at_socket = source.clients[r.client as usize].node == Some(entry) && self.nodes[entry].proxy.plane().translates_at_socket();
+        let told = self.packet(source, r.client, entry, r.connection.flow).src;
+        at_socket || self.nodes[entry].icmp.allows(told, now)
     }
 
     /// The entry Node remembers the translation, if it can, and passes the packet on.
