@@ -132,6 +132,8 @@ fn cluster(
         dns: None,
         tcp: TcpSpec::default(),
         retries: None,
+        circuit_breaker: None,
+        outlier_detection: None,
     };
     ClusterSpec {
         nodes,

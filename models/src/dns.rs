@@ -11,7 +11,7 @@
 //!
 //! Omitted: single lost queries, the server's own load and cache (kubeadm turns the latter off for the cluster's zone), SRV records.
 
-use crate::api::EndpointSet;
+use crate::api::{EndpointSet, PortEndpoints};
 use crate::spec::SpecError;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -159,12 +159,14 @@ impl Resolver {
 
     /// Finds the address for a connection made now, asking if there is no fresh answer; one that is under way is waited for,
     /// unless every connection asks for itself. `live` is what DNS would answer:
-    /// the endpoints of a headless Service, or none where the name has an address of its own.
+    /// the endpoints of a headless Service, or none where the name has an address of its own. Of those in the answer `narrow`
+    /// says among which the client chooses; none: among all.
     pub fn resolve(
         &self,
         cached: &mut Option<Answer>,
         live: Option<&Rc<EndpointSet>>,
         port: u16,
+        narrow: impl FnOnce(&PortEndpoints) -> Option<Vec<u32>>,
         now: SimTime,
         stream: &mut Stream,
     ) -> Resolution {
@@ -182,7 +184,9 @@ impl Resolver {
         let place = cached.as_mut().and_then(|a| match &a.endpoints {
             None => Some(0),
             Some(set) => {
-                let ready = set.ports.get(usize::from(port))?.ready();
+                let endpoints = set.ports.get(usize::from(port))?;
+                let narrowed = narrow(endpoints);
+                let ready = narrowed.as_deref().unwrap_or(endpoints.ready());
                 let n = (ready.len() as u32).max(1);
                 let place = match self.pick {
                     Pick::Random => stream.below(n),

@@ -15,9 +15,11 @@
 //! | [`maglev`] | Maglev tables, for load balancers and data planes |
 //! | [`workload`] | when requests arrive |
 //! | [`retry`] | how clients try again |
+//! | [`circuit_breaker`], [`outlier_detection`] | how clients and proxies fail fast, and avoid who fails |
 //! | [`record`] | what is measured |
 
 pub mod api;
+pub mod circuit_breaker;
 pub mod cluster;
 pub mod control_plane;
 pub mod controllers;
@@ -28,6 +30,7 @@ pub mod ids;
 pub mod load_balancer;
 pub mod maglev;
 pub mod network;
+pub mod outlier_detection;
 pub mod record;
 pub mod retry;
 pub mod spec;

@@ -89,7 +89,8 @@ pub enum RetryOn {
 impl RetryOn {
     const fn of(outcome: Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Completed => None,
+            // What a circuit breaker stopped is never tried again (Envoy, `retry_state_impl.cc`: reset by overflow, `x-envoy-overloaded`).
+            Outcome::Completed | Outcome::CircuitOpen => None,
             Outcome::Reset => Some(Self::Reset),
             Outcome::TimedOut | Outcome::ReplyLost => Some(Self::TimedOut),
             Outcome::QueueFull | Outcome::LbBadGateway | Outcome::LbUnavailable | Outcome::LbTimeout => Some(Self::Status5xx),
@@ -103,7 +104,7 @@ impl RetryOn {
 pub enum Verdict {
     /// It does not.
     No,
-    /// It would, but has no budget left.
+    /// It would, but has no budget left, or too many retries under way.
     NoBudget,
     /// It does, after this pause.
     After(SimDuration),
@@ -140,13 +141,14 @@ impl Retrier {
         }
     }
 
-    /// Whether `client` tries again after a try, the `attempt`-th retry or with 0 the first, that ended with `outcome`.
-    pub fn ask(&mut self, client: u32, attempt: u8, outcome: Outcome, now: SimTime) -> Verdict {
+    /// Whether `client` tries again after a try, the `attempt`-th retry or with 0 the first, that ended with `outcome`; `free`
+    /// says whether its circuit breaker allows one more retry.
+    pub fn ask(&mut self, client: u32, attempt: u8, outcome: Outcome, free: bool, now: SimTime) -> Verdict {
         let retried = RetryOn::of(outcome).is_some_and(|kind| self.spec.on.contains(&kind));
         if !retried || attempt >= self.spec.attempts {
             return Verdict::No;
         }
-        if !self.budgets.get_mut(client as usize).is_none_or(|budget| budget.spend(now)) {
+        if !free || !self.budgets.get_mut(client as usize).is_none_or(|budget| budget.spend(now)) {
             return Verdict::NoBudget;
         }
         let BackoffSpec { base, max } = self.spec.backoff;

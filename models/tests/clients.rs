@@ -125,7 +125,7 @@ fn a_followed_request_tells_of_its_retries() {
 fn proxied(preset: Preset, pods: &[&str], pod: PodBehaviour) -> ClusterSpec {
     let mut spec = spec(nodes_in(&["", ""]), vec![web(pods, pod)], traffic(internet(), Via::LoadBalancer, 100.0));
     spec.load_balancer = LoadBalancerSpec::of(preset);
-    balancer(&mut spec).proxies = Some(Proxies { connect_timeout: secs(2), response_timeout: secs(3) });
+    balancer(&mut spec).proxies = Some(Proxies { connect_timeout: secs(2), response_timeout: secs(3), ..Proxies::default() });
     spec
 }
 
@@ -138,7 +138,8 @@ fn a_proxy_answers_502_503_504_for_its_targets() {
         ("too slow", proxied(Preset::IpTargets, &["n0", "n1"], slow), Outcome::LbTimeout),
         ("all well", proxied(Preset::IpTargets, &["n0", "n1"], quick()), Outcome::Completed),
     ];
-    for (what, spec, expected) in cases {
+    for (what, mut spec, expected) in cases {
+        spec.proxy.icmp_ratelimit = SimDuration::ZERO;
         let s = series(&spec, 0);
         assert_eq!((count(&s, expected), others(&s, &[expected])), (s.arrivals, 0), "{what}: {:?}", s.outcomes);
     }

@@ -1,8 +1,9 @@
 //! Nodes, zones and the control plane fail: who loses what, for how long.
 
 use crate::world::*;
+use svcsim_engine::SimTime;
 use svcsim_models::cluster::{Outcome, check};
-use svcsim_models::record::{RunResult, SeriesResult};
+use svcsim_models::record::{Place, RunResult, SeriesResult};
 
 const RATE: f64 = 400.0;
 
@@ -316,5 +317,112 @@ fn what_is_counted_from_repairs_is_up_and_down_in_turn() {
     let runs = replicate(&spec, 20);
     for name in ["n0", "n1", "n2"] {
         assert_near(name, runs.iter().map(|run| available(name, run)), 10.0 / 11.0, 0.005);
+    }
+}
+
+/// One Pod that hangs from 5 s to 35 s, and connects that are given up after 5 s.
+fn hanging(pod: PodBehaviour) -> ClusterSpec {
+    let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0"], pod)], traffic(Origin::Cluster, Via::ClusterIP, 10.0));
+    spec.workloads[0].probes = Probes::default();
+    source(&mut spec).tcp.connect_timeout = Some(secs(5));
+    let pause = EventSpec::at(secs(5), Action::PodPause(any_pod_of("web"))).lasting(constant(secs(30)));
+    spec.events.insert("hang".to_owned(), pause);
+    spec.run.duration = secs(60);
+    spec
+}
+
+/// A backlog of 9 holds ten connections. The SYNs of all others are dropped, and sent again each second up to the fourth: those that came until
+/// four seconds before the end are lost, the rest get through.
+#[test]
+fn the_accept_queue_of_a_pod_that_hangs_holds_its_backlog_and_one_more() {
+    let s = series(&hanging(PodBehaviour { backlog: 9, ..quick() }), 0);
+    let came = |from: u64, to: u64| -> u64 { s.timeline[from as usize..to as usize].iter().map(|w| w.arrivals).sum() };
+    assert_eq!(count(&s, Outcome::BacklogFull), came(5, 31) - 10);
+    assert_eq!(others(&s, &[Outcome::Completed, Outcome::BacklogFull]), 0);
+    assert!(s.lost.keys().all(|(_, place)| matches!(place, Place::Replica(_))));
+    let completed = |from: u64, to: u64| -> u64 { s.timeline[from as usize..to as usize].iter().map(|w| w.completed).sum() };
+    assert_eq!(completed(6, 35), 0, "nobody is served meanwhile");
+    assert!(s.latency.max() > Some(secs(28)), "the first have waited for the whole pause");
+    let enough = series(&hanging(quick()), 0);
+    assert_eq!(enough.completed(), enough.arrivals, "4096 are more than come");
+}
+
+/// A process that hangs cannot say 503; when it goes on it accepts all at once, and says it to who finds its line full then.
+#[test]
+fn a_full_line_is_told_of_by_a_process_that_runs() {
+    let spec = hanging(PodBehaviour { queue_limit: Some(3), ..behaviour(constant(ms(1)), 1) });
+    let s = series(&spec, 0);
+    let full =
+        |from: usize, to: usize| -> u64 { s.timeline[from..to].iter().map(|w| u64::from(w.outcomes[Outcome::QueueFull as usize])).sum() };
+    let came: u64 = s.timeline[5..35].iter().map(|w| w.arrivals).sum();
+    assert_eq!((full(0, 35), full(35, 36)), (0, came - 4));
+}
+
+/// Its liveness probe fails and it is killed while it hangs: what its kernel has accepted is reset, established or not.
+#[test]
+fn what_waits_in_the_accept_queue_dies_with_the_process() {
+    let mut spec = hanging(quick());
+    spec.workloads[0].probes.liveness = Some(ProbeSpec { period: secs(2), failure_threshold: 2, ..ProbeSpec::default() });
+    spec.workloads[0].termination_grace = secs(10);
+    let run = run_one(&spec, 0);
+    let killed = run.incidents.iter().find(|i| i.event == "killed").expect("its liveness probe fails").time;
+    assert!(killed > SimTime::ZERO + secs(15) && killed < SimTime::ZERO + secs(25), "{killed:?}");
+    let s = &run.series[0];
+    let came: u64 =
+        s.timeline.iter().filter(|w| w.start >= SimTime::ZERO + secs(5) && w.start + secs(1) <= killed).map(|w| w.arrivals).sum();
+    let reset = count(s, Outcome::Reset);
+    assert!((came..=came + 25).contains(&reset), "{reset} reset, {came} came before the second in which it was killed");
+}
+
+/// A liveness probe fails, the container is told to stop while it hangs; it hangs for less than its grace period, exits when it goes on,
+/// and is started again.
+#[test]
+fn a_container_that_goes_on_after_its_sigterm_exits_and_starts_again() {
+    let mut spec = hanging(quick());
+    spec.workloads[0].probes.liveness = Some(ProbeSpec::default());
+    spec.workloads[0].termination_grace = secs(60);
+    let run = run_one(&spec, 0);
+    let served = run.series[0].timeline[40..].iter().map(|w| w.completed).sum::<u64>();
+    assert!(served > 150, "{served} served after it: {:?}", run.incidents);
+}
+
+/// A SYN is lost at once, and sent again in the very instant in which its client gives up.
+#[test]
+fn a_request_that_vanished_is_told_so_however_its_client_times_its_patience() {
+    for timeout in [secs(1), ms(1_001), secs(3), ms(3_001)] {
+        let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0"], quick())], traffic(Origin::Cluster, Via::ClusterIP, 20.0));
+        spec.network.shape = svcsim_models::network::ShapeSpec::OneSwitch(svcsim_models::network::OneSwitchSpec { node: delay(ms(2)) });
+        spec.propagation.to_node = constant(secs(1_000));
+        spec.events.insert("cut".to_owned(), EventSpec::at(secs(10), Action::PodDelete(any_pod_of("web"))));
+        spec.workloads[0].termination_grace = secs(1);
+        source(&mut spec).timeout = Some(timeout);
+        spec.run = RunSpec { duration: secs(30), warm_up: secs(15), window: secs(1) };
+        let s = series(&spec, 0);
+        assert_eq!((count(&s, Outcome::Blackhole), others(&s, &[Outcome::Blackhole])), (s.ended(), 0), "{timeout}: {:?}", s.outcomes);
+    }
+}
+
+/// Nobody is there, and each of two clients calls fifty times a second: its Node says so six times at once and then once a second. A SYN
+/// that hears nothing is sent again after 1 s, and is told then, or not.
+#[test]
+fn a_node_says_that_it_rejects_only_so_often() {
+    let world = |icmp_ratelimit, retransmit, timeout| {
+        let tcp = TcpSpec { retransmit, ..TcpSpec::default() };
+        let traffic = TrafficSpec { clients: 2, timeout: Some(timeout), tcp, ..traffic(Origin::Cluster, Via::ClusterIP, 100.0) };
+        let mut spec = spec(nodes_in(&["", ""]), vec![web(&[], quick())], traffic);
+        spec.proxy.icmp_ratelimit = icmp_ratelimit;
+        series(&spec, 0)
+    };
+    // Who is not told is there for longer than the timeline lasts.
+    let told = |s: &SeriesResult| s.timeline.iter().map(|w| w.errors).sum::<u64>();
+    let limited = told(&world(secs(1), false, secs(30)));
+    assert!((2 * (6 + 8)..=2 * (6 + 10)).contains(&limited), "{limited} are told");
+    let free = world(SimDuration::ZERO, false, secs(30));
+    assert_eq!((count(&free, Outcome::Rejected), told(&free)), (free.arrivals, free.arrivals));
+    // Told or not, it was rejected, and at the Node.
+    for timeout in [ms(500), secs(1), secs(2)] {
+        let all = world(secs(1), true, timeout);
+        assert_eq!((count(&all, Outcome::Rejected), others(&all, &[Outcome::Rejected])), (all.ended(), 0), "{:?}", all.outcomes);
+        assert!(all.ended() > 700 && all.lost.keys().all(|(_, place)| matches!(place, Place::Node(_))), "{:?}", all.lost);
     }
 }

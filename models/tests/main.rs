@@ -17,6 +17,7 @@ mod network;
 mod paths;
 mod placement;
 mod propagation;
+mod protection;
 mod rollouts;
 mod services;
 mod spec_errors;

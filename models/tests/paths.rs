@@ -127,10 +127,15 @@ fn a_load_balancers_address_is_short_circuited_inside_the_cluster() {
     }
 }
 
-/// Rejection is an answer and comes at once; a drop is silence until the client gives up.
+/// Rejection is an answer and comes at once, where the kernel does not mind how often; a drop is silence until the client gives up.
 #[test]
 fn what_has_no_endpoint_is_rejected_at_once() {
+    let talkative = |spec: &mut ClusterSpec| {
+        spec.proxy.icmp_ratelimit = SimDuration::ZERO;
+        source(spec).arrivals = poisson(100.0);
+    };
     let mut spec = uneven(internet(), Via::LoadBalancer, TrafficPolicy::Cluster);
+    talkative(&mut spec);
     spec.services[0].selector.insert("app".to_owned(), "nothing".to_owned());
     // There and back is 20.22 ms, and 50 µs twice in the load balancer.
     for (timeout, outcome) in [(us(20_319), Outcome::TimedOut), (us(20_321), Outcome::Rejected)] {
@@ -140,6 +145,7 @@ fn what_has_no_endpoint_is_rejected_at_once() {
     }
     for (from, via) in [(Origin::Cluster, Via::ClusterIP), (Origin::Cluster, Via::LoadBalancer)] {
         let mut spec = uneven(from, via, TrafficPolicy::Local);
+        talkative(&mut spec);
         spec.services[0].selector.clear();
         source(&mut spec).timeout = Some(SimDuration::from_nanos(1));
         let s = series(&spec, 0);

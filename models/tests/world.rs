@@ -124,6 +124,8 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         dns: None,
         tcp: TcpSpec::default(),
         retries: None,
+        circuit_breaker: None,
+        outlier_detection: None,
     }
 }
 

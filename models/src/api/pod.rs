@@ -59,11 +59,15 @@ pub struct Pace {
     frozen_for: SimDuration,
     /// Requests whose service would have been over during the pause.
     pub held: Vec<Key>,
+    /// Requests that came during the pause: in the kernel's accept queue, or in the buffers of connections that the process has.
+    pub arrived: Vec<Key>,
+    /// New connections among them.
+    pub connects: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { slow: 1.0, frozen: None, frozen_for: SimDuration::ZERO, held: Vec::new() }
+        Self { slow: 1.0, frozen: None, frozen_for: SimDuration::ZERO, held: Vec::new(), arrived: Vec::new(), connects: 0 }
     }
 }
 
@@ -145,6 +149,19 @@ impl Pod {
     #[must_use]
     pub fn works(&self) -> bool {
         matches!(self.process, Process::Running | Process::Stopping)
+    }
+
+    /// Whether its process hangs: its kernel answers for it, as far as it can.
+    #[must_use]
+    pub fn hangs(&self) -> bool {
+        self.works() && self.pace.frozen.is_some()
+    }
+
+    /// Whether the kernel still accepts connections for a process that hangs: its accept queue is full with one more than the
+    /// backlog (`sk_acceptq_is_full`).
+    #[must_use]
+    pub fn queues_connects(&self, backlog: u32) -> bool {
+        self.pace.connects <= backlog
     }
 
     /// Whether the Pod object exists and anything has its address.

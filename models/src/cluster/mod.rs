@@ -30,14 +30,16 @@ pub use request::{Back, Connection, Outcome, Request, Stage};
 pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
+use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
-use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, Proxy, RuleSet, ServiceTable};
+use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, IcmpLimit, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
+use crate::outlier_detection::Outliers;
 use crate::record::Recorder;
 use crate::retry::Retrier;
 use crate::spec::{
@@ -90,6 +92,8 @@ pub enum Purpose {
     Degradation = 30,
     /// Pauses before retries of a source's clients.
     Retries = 40,
+    /// When in their intervals a source's clients look whom to use again.
+    OutlierSweeps = 41,
 }
 
 /// The model: every state there is.
@@ -153,6 +157,8 @@ struct Node {
     zone: Option<ZoneId>,
     proxy: Proxy,
     conntrack: Conntrack,
+    /// How often it says that it rejects.
+    icmp: IcmpLimit,
     /// When the proxy writes its rules.
     sync: SyncRunner,
     /// Changes that it has heard of, and those that it is writing.
@@ -204,6 +210,8 @@ struct Balancer {
     targets: BTreeSet<Target>,
     /// Failures of it that are not repaired.
     failures: u32,
+    /// Limits on what it has under way.
+    breaker: Option<Breaker>,
 }
 
 /// What creates Pods.
@@ -212,6 +220,7 @@ struct Workload {
     discipline: Discipline,
     concurrency: u32,
     queue_limit: Option<u32>,
+    backlog: u32,
     service_time: Dist,
     image_pull: Dist,
     startup: Dist,
@@ -310,6 +319,16 @@ struct Client {
     resolved: Option<Answer>,
     /// Idle connections, most recently used last, with the time since when.
     idle: Vec<(SimTime, Connection)>,
+    /// What keeps it from sending, or from sending to some; most clients know nothing of the kind.
+    guard: Option<Box<Guard>>,
+}
+
+/// A client's own protection.
+struct Guard {
+    /// Limits on what it has under way.
+    breaker: Option<Breaker>,
+    /// Pods that fail.
+    outliers: Option<Outliers<PodId>>,
 }
 
 /// A published change of endpoints on its way to the Nodes: one pending event for all of them.

@@ -195,7 +195,11 @@ impl Cluster {
     pub(super) fn probe_targets(&self, service: ServiceId) -> Vec<Candidate> {
         let Some(balancer) = &self.load_balancers[service] else { return Vec::new() };
         let describe = |target: &Target| {
-            let left_out = (!balancer.lb.is_healthy(*target)).then(|| "unhealthy, or not yet checked".to_owned());
+            let left_out = match (balancer.lb.is_healthy(*target), balancer.lb.is_ejected(*target)) {
+                (true, false) => None,
+                (true, true) => Some("ejected for its failures".to_owned()),
+                (false, _) => Some("unhealthy, or not yet checked".to_owned()),
+            };
             match *target {
                 Target::Node(node) => {
                     Candidate { name: self.node_name(node), address: self.node_address(node), at: self.node_name(node), left_out }
@@ -211,7 +215,12 @@ impl Cluster {
 
     /// The load balancer has chosen a Node or a Pod.
     pub(super) fn probe_balancing(&mut self, r: &Request, start: SimTime, end: SimTime, targets: Vec<Candidate>, chosen: Option<Target>) {
-        let mut notes = vec!["The load balancer knows nothing of requests: it chooses once for each connection.".to_owned()];
+        let once = if self.proxying(r).is_some() {
+            "The load balancer is a proxy: the client's connection ends here, and it chooses for each request."
+        } else {
+            "The load balancer knows nothing of requests: it chooses once for each connection."
+        };
+        let mut notes = vec![once.to_owned()];
         match chosen {
             None => notes.push("There is no target at all: the connection is refused.".to_owned()),
             Some(Target::Node(_)) => {
@@ -316,7 +325,14 @@ impl Cluster {
                 }
             }
             match cause {
-                None if r.result == Outcome::Rejected => {
+                Some(Outcome::Rejected) => {
+                    *verdict = "reject: but the Node has said so too often of late to say it again".to_owned();
+                    *list = "empty".to_owned();
+                    notes.push(
+                        "Linux limits how often it tells one address (net.ipv4.icmp_ratelimit): the client hears nothing.".to_owned(),
+                    );
+                }
+                None if r.result == Outcome::Rejected && r.stage != Stage::ToPod => {
                     *verdict = "reject: the client is told at once (connection refused)".to_owned();
                     *list = "empty".to_owned();
                     notes.push(

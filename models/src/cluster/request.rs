@@ -124,6 +124,10 @@ pub enum Stage {
     BackToLoadBalancer,
     /// Back to the client.
     ToClient,
+    /// At the client: not sent yet, or waiting for a connection or for the next try.
+    AtClient,
+    /// At the load balancer, waiting for one of its connections.
+    AtLoadBalancer,
 }
 
 /// Declares the outcomes with the names they have in results.
@@ -179,6 +183,8 @@ outcomes! {
     NoTarget = "no_target",
     /// A link's queue was full or the link lost it, and nobody sent it again or all was lost.
     LinkDrop = "link_drop",
+    /// The Pod hung and its accept queue was full: the kernel dropped the SYN.
+    BacklogFull = "backlog_full",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",
     /// The client gave up while the request was on its way, waiting or served.
@@ -189,4 +195,6 @@ outcomes! {
     LbUnavailable = "lb_503",
     /// A proxying load balancer's target did not answer in time: 504.
     LbTimeout = "lb_504",
+    /// The circuit breaker of the client, or of a proxying load balancer (503), let it not pass.
+    CircuitOpen = "circuit_open",
 }

@@ -9,6 +9,7 @@ mod candidates;
 mod conntrack;
 mod cost;
 mod expiry;
+mod icmp;
 mod proxy;
 mod views;
 
@@ -17,6 +18,7 @@ pub use candidates::{Candidates, Question, Scope, kube_proxy};
 pub use conntrack::{Conntrack, ConntrackSpec, Entry, Full, UdpCleanup, is_stale};
 pub use cost::{Change, RuleSet, SyncSpec};
 pub use expiry::ExpiryCount;
+pub use icmp::IcmpLimit;
 pub use proxy::{Approach, Forward, Proxy, ProxySpec, Refusal, Verdict};
 pub use views::EndpointTable;
 

@@ -27,12 +27,22 @@ pub struct ProxySpec {
     pub node_port_addresses: Vec<String>,
     /// Whether hints to Nodes are understood (Kubernetes 1.35 and later).
     pub node_hints: bool,
+    /// `net.ipv4.icmp_ratelimit` of Nodes: between two rejections that one address is told of, after a burst; 0s: no such limit.
+    pub icmp_ratelimit: SimDuration,
 }
 
 impl Default for ProxySpec {
     fn default() -> Self {
         let node_port_addresses = Vec::new();
-        Self { masquerade_all: false, detect_local: true, localhost_node_ports: true, node_port_addresses, node_hints: true }
+        let icmp_ratelimit = SimDuration::from_secs(1);
+        Self {
+            masquerade_all: false,
+            detect_local: true,
+            localhost_node_ports: true,
+            node_port_addresses,
+            node_hints: true,
+            icmp_ratelimit,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::table::{Candidate, Load, Table};
 use super::{ClientAddress, FlowKey, HealthCheck, LoadBalancerSpec, Parameters, Probe};
 use crate::ids::{NodeId, PodId, ZoneId};
 use crate::maglev::{TableSize, mix64};
+use crate::outlier_detection::Outliers;
 use crate::spec::SpecError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,8 @@ pub struct LoadBalancer {
     fronts: Vec<Option<ZoneId>>,
     /// Choices made.
     choices: u64,
+    /// Targets that fail, where it proxies and avoids them.
+    outliers: Option<Outliers<Target>>,
     stream: Stream,
 }
 
@@ -136,6 +139,7 @@ impl LoadBalancer {
             tables: BTreeMap::new(),
             fronts: Vec::new(),
             choices: 0,
+            outliers: p.proxies.and_then(|p| p.outlier_detection).map(|o| Outliers::new(o, SimTime::ZERO + o.interval)),
             stream,
             parameters: p,
         })
@@ -238,6 +242,9 @@ impl LoadBalancer {
     pub fn deregistered(&mut self, target: Target, now: SimTime) {
         if matches!(self.members.get(&target), Some(Member { stage: Stage::Leaving(order), .. }) if now >= order.no_new_after) {
             self.members.remove(&target);
+            if let Some(outliers) = &mut self.outliers {
+                outliers.keep(|t| t != target);
+            }
             self.rebuild(now);
         }
     }
@@ -250,7 +257,9 @@ impl LoadBalancer {
         }
         let (next, turned) = member.health.checked(probe, &check, now)?;
         let cut = turned && !member.health.good && self.parameters.cut_unhealthy;
-        if turned {
+        let good = probe == Probe::Passed && member.health.good;
+        let returned = good && self.outliers.as_mut().is_some_and(|o| o.found_good(target));
+        if turned || returned {
             self.rebuild(now);
         }
         Some(Checked { next, cut })
@@ -265,6 +274,9 @@ impl LoadBalancer {
     /// The target of a new connection; none if there is nothing to choose from.
     #[inline]
     pub fn choose(&mut self, flow: FlowKey, now: SimTime) -> Option<Target> {
+        if self.outliers.as_mut().is_some_and(|o| o.sweep(now)) {
+            self.rebuild(now);
+        }
         let digest = flow.digest(self.salt);
         let key = self.table_of(self.front(digest)?);
         let target = self.tables.get_mut(&key)?.take(digest, now)?;
@@ -299,6 +311,22 @@ impl LoadBalancer {
     #[inline]
     pub fn closed(&mut self, target: Target) {
         self.reload(target, |load| load.open = load.open.saturating_sub(1));
+    }
+
+    /// A request that it sent to `target` ended well or badly, as far as it can tell.
+    pub fn answered(&mut self, target: Target, good: bool, now: SimTime) {
+        let hosts = self.members.values().filter(|m| !matches!(m.stage, Stage::Registering { .. })).count();
+        let Some(outliers) = self.outliers.as_mut().filter(|_| self.members.contains_key(&target)) else { return };
+        let returned = outliers.sweep(now);
+        if outliers.ended(target, good, hosts, now) || returned {
+            self.rebuild(now);
+        }
+    }
+
+    /// Whether `target` is ejected for its failures.
+    #[must_use]
+    pub fn is_ejected(&self, target: Target) -> bool {
+        self.outliers.as_ref().is_some_and(|o| o.is_ejected(target))
     }
 
     /// Time a message spends inside.
@@ -365,11 +393,16 @@ impl LoadBalancer {
         let in_use = |(target, member): &(&Target, &Member)| {
             !matches!(member.stage, Stage::Registering { .. }) && subset.as_ref().is_none_or(|subset| subset.contains(*target))
         };
-        let any_good = self.members.iter().filter(in_use).any(|(_, m)| m.health.good);
+        let good = |(target, m): &(&Target, &Member)| m.health.good && !self.is_ejected(**target);
+        let used = self.members.iter().filter(in_use);
+        let all = match &self.outliers {
+            Some(outliers) => outliers.spec().panics(used.clone().filter(good).count(), used.count()),
+            None => self.parameters.fail_open && !used.clone().any(|m| good(&m)),
+        };
         let mut groups: BTreeMap<Option<ZoneId>, Vec<Candidate>> = self.tables.keys().map(|zone| (*zone, Vec::new())).collect();
         let mut fronts = BTreeSet::new();
         for (target, m) in self.members.iter().filter(in_use) {
-            if m.health.good || (!any_good && self.parameters.fail_open) {
+            if all || good(&(target, m)) {
                 fronts.insert(m.zone);
                 let candidate = Candidate { target: *target, rank: m.rank, load: m.load };
                 groups.entry(self.table_of(m.zone)).or_default().push(candidate);

@@ -70,6 +70,9 @@ impl LoadBalancerSpec {
             if proxies.connect_timeout.min(proxies.response_timeout) == SimDuration::ZERO {
                 return Err(self.error("proxies", "a time-out of 0s: every request would fail", "give time-outs such as 10s and 60s"));
             }
+            let field = |part: &str| format!("loadBalancer.{}.proxies.{part}", self.name());
+            proxies.circuit_breaker.map_or(Ok(()), |breaker| breaker.check(&field("circuitBreaker")))?;
+            proxies.outlier_detection.map_or(Ok(()), |outliers| outliers.check(&field("outlierDetection")))?;
         }
         if !p.connection_tracking && !p.algorithm.is_stateless() {
             let problem = "no memory of connections, but an algorithm whose choice cannot be repeated for later packets";

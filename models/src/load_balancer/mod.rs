@@ -80,10 +80,18 @@ load_balancers! {
     AwsNlbInstance = "awsNlbInstance" in aws_nlb_instance;
     /// AWS Network Load Balancer, target type `ip`.
     AwsNlbIp = "awsNlbIp" in aws_nlb_ip;
+    /// AWS Application Load Balancer, target type `instance`.
+    AwsAlbInstance = "awsAlbInstance" in aws_alb_instance;
+    /// AWS Application Load Balancer, target type `ip`.
+    AwsAlbIp = "awsAlbIp" in aws_alb_ip;
     /// Google Cloud passthrough Network Load Balancer.
     GooglePassthrough = "googlePassthrough" in google_passthrough;
     /// Google Cloud proxy load balancer over network endpoint groups of Pods.
     GoogleNeg = "googleNeg" in google_neg;
+    /// Google Cloud Application Load Balancer over network endpoint groups of Pods.
+    GoogleAlb = "googleAlb" in google_alb;
+    /// Envoy as the cluster's gateway.
+    Envoy = "envoy" in envoy;
     /// MetalLB in layer 2 mode.
     MetallbL2 = "metallbL2" in metallb_l2;
     /// MetalLB in BGP mode.

@@ -1,5 +1,7 @@
 //! What a load balancer does, as plain data.
 
+use crate::circuit_breaker::CircuitBreakerSpec;
+use crate::outlier_detection::OutlierDetectionSpec;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use svcsim_engine::SimDuration;
@@ -45,7 +47,7 @@ macro_rules! parameters {
             subset: Option<u32>,
             local_subset: Option<u32>,
             draining: Option<SimDuration>,
-            proxies: Option<Proxies>,
+            proxies: Option<ProxiesSettings>,
         }
 
         impl Settings {
@@ -57,7 +59,9 @@ macro_rules! parameters {
                 to.local_subset = self.local_subset.or(self.subset).or(to.local_subset);
                 to.subset = self.subset.or(to.subset);
                 to.draining = self.draining.or(to.draining);
-                to.proxies = self.proxies.or(to.proxies);
+                if let Some(proxies) = self.proxies {
+                    proxies.apply(&mut to.proxies);
+                }
             }
         }
     };
@@ -142,18 +146,50 @@ pub enum ClientAddress {
 }
 
 /// How a balancer proxies HTTP. The defaults are those of an AWS Application Load Balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Proxies {
     /// How long it tries to connect to a target before it answers 504 (*Troubleshoot your Application Load Balancers*: 10 s).
     pub connect_timeout: SimDuration,
     /// How long it waits for a target's answer before it answers 504 (`idle_timeout.timeout_seconds`: 60 s).
     pub response_timeout: SimDuration,
+    /// Limits on what it has under way to its targets; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// When it avoids a target that fails; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetectionSpec>,
+}
+
+/// What an experiment file sets of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ProxiesSettings {
+    connect_timeout: Option<SimDuration>,
+    response_timeout: Option<SimDuration>,
+    circuit_breaker: Option<CircuitBreakerSpec>,
+    outlier_detection: Option<OutlierDetectionSpec>,
+}
+
+impl ProxiesSettings {
+    /// What is not set stays as the preset has it; a balancer that does not proxy begins to, as an ALB does.
+    fn apply(self, to: &mut Option<Proxies>) {
+        let to = to.get_or_insert_default();
+        set(&mut to.connect_timeout, self.connect_timeout);
+        set(&mut to.response_timeout, self.response_timeout);
+        to.circuit_breaker = self.circuit_breaker.or(to.circuit_breaker);
+        to.outlier_detection = self.outlier_detection.or(to.outlier_detection);
+    }
 }
 
 impl Default for Proxies {
     fn default() -> Self {
-        Self { connect_timeout: SimDuration::from_secs(10), response_timeout: SimDuration::from_secs(60) }
+        Self {
+            connect_timeout: SimDuration::from_secs(10),
+            response_timeout: SimDuration::from_secs(60),
+            circuit_breaker: None,
+            outlier_detection: None,
+        }
     }
 }
 

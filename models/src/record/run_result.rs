@@ -36,7 +36,7 @@ pub struct RunResult {
 /// Where a request was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// At the client, which did not know the sender of the answer.
+    /// At the client: it did not know the sender of the answer, or did not send the request.
     Client,
     /// In the cluster's DNS.
     Dns,

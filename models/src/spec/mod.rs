@@ -172,6 +172,16 @@ mod defaults {
     pub(super) fn is_nothing(pull: &DistSpec<SimDuration>) -> bool {
         *pull == image_pull()
     }
+    /// `net.core.somaxconn` (Linux since 5.4, `include/linux/socket.h`, `SOMAXCONN`), which is Go's backlog too.
+    pub(super) const fn backlog() -> u32 {
+        4_096
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    pub(super) const fn is_somaxconn(backlog: &u32) -> bool {
+        *backlog == 4_096
+    }
+
     pub(super) fn publish() -> DistSpec<SimDuration> {
         DistSpec::Constant(SimDuration::from_millis(50))
     }

@@ -16,6 +16,10 @@ pub struct PodBehaviour {
     /// Requests that may wait in the Pod's line; one more is refused with 503. Absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_limit: Option<u32>,
+    /// New connections that may wait for a process that hangs, in its kernel's accept queue, where one more than this fits: the
+    /// application's `listen(2)` backlog, or `net.core.somaxconn` if that is less.
+    #[serde(default = "defaults::backlog", skip_serializing_if = "defaults::is_somaxconn")]
+    pub backlog: u32,
     /// How long the image of a workload's first Pod on a Node is pulled; later ones there find it. A Node pulls one image after
     /// the other (`serializeImagePulls`).
     #[serde(default = "defaults::image_pull", skip_serializing_if = "defaults::is_nothing")]
@@ -42,6 +46,7 @@ impl PodBehaviour {
             service_time,
             concurrency,
             queue_limit: None,
+            backlog: defaults::backlog(),
             image_pull: defaults::image_pull(),
             startup: defaults::startup(),
             warm_up: None,

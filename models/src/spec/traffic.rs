@@ -1,6 +1,8 @@
 //! Who sends what, how often, over which connections.
 
 use super::defaults;
+use crate::circuit_breaker::CircuitBreakerSpec;
+use crate::outlier_detection::OutlierDetectionSpec;
 use crate::units::Bytes;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
@@ -51,6 +53,12 @@ pub struct TrafficSpec {
     /// Whether failed requests are tried again; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<crate::retry::RetrySpec>,
+    /// Limits on what each client has under way, as in Envoy; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// When a client avoids a Pod that fails, as in Envoy; absent: never. Only where the client chooses the Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetectionSpec>,
 }
 
 /// TCP of the clients' kernel. UDP sends nothing again.

@@ -7,11 +7,12 @@ use super::control::{Autoscaler, Condition, Evictions};
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
+use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
 use crate::control_plane::topology::{self, NodeCpu};
-use crate::dataplane::{Conntrack, NodeAddresses, Proxy, RuleSet, ServiceTable};
+use crate::dataplane::{Conntrack, IcmpLimit, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
 use crate::network::Network;
@@ -137,6 +138,7 @@ impl Cluster {
                 zone,
                 proxy,
                 conntrack: Conntrack::new(&spec.conntrack, cores),
+                icmp: IcmpLimit::new(spec.proxy.icmp_ratelimit),
                 sync,
                 news: Vec::new(),
                 writing: Vec::new(),
@@ -186,6 +188,7 @@ impl Cluster {
             discipline: w.pod.discipline,
             concurrency: w.pod.concurrency,
             queue_limit: w.pod.queue_limit,
+            backlog: w.pod.backlog,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,
@@ -287,7 +290,8 @@ impl Cluster {
         let nodes = self.nodes.enumerate().map(|(id, n)| NodeFact { id, name: n.spec.name.clone() }).collect();
         let facts = Facts { address, local_policy, nodes };
         let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &service.name))?;
-        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0 });
+        let breaker = lb.parameters().proxies.and_then(|p| p.circuit_breaker).map(Breaker::new);
+        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0, breaker });
         let targets = self.wanted_targets(id, &self.published[id]);
         let state = |t: &Target| match *t {
             Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),

@@ -1,19 +1,21 @@
 //! Sources of requests: whom they dial, from where, under which addresses.
 
 use super::{dist, list};
+use crate::circuit_breaker::Breaker;
 use crate::cluster::run::stream;
-use crate::cluster::{Client, Cluster, Purpose, Source, SourceStreams, addresses};
+use crate::cluster::{Client, Cluster, Guard, Purpose, Source, SourceStreams, addresses};
 use crate::dataplane::{Address, Approach};
 use crate::dns::{DnsSpec, Resolver};
 use crate::ids::{NodeId, PodId, ServiceId, VertexId};
 use crate::load_balancer::{Arrival, Targets};
+use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
 use crate::retry::Retrier;
 use crate::spec::{
     ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
 };
 use svcsim_engine::queueing::DelayLine;
-use svcsim_engine::random::Streams;
-use svcsim_engine::{Id, SimDuration};
+use svcsim_engine::random::{Stream, Streams};
+use svcsim_engine::{Id, SimDuration, SimTime};
 
 /// Most clients of a source: bounds what a slip of the keyboard can ask for.
 const MOST: u32 = 1_000_000;
@@ -46,6 +48,7 @@ impl Cluster {
             return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
         }
         check_retries(&field, t)?;
+        check_guard(&field, t, via)?;
         let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
         let parameters = &spec.load_balancer.parameters;
         let needs_node_port = balanced && parameters.targets == Targets::Nodes && parameters.arrival == Arrival::NodePort;
@@ -100,6 +103,7 @@ impl Cluster {
             },
         };
         let places = self.client_places(&field("from"), &t.from)?;
+        let mut sweeps = stream(Purpose::OutlierSweeps);
         for i in 0..t.clients as usize {
             let (vertex, node, address) = match places[i % places.len()] {
                 Place::Site(vertex) => {
@@ -110,7 +114,8 @@ impl Cluster {
                 Place::Pod(pod) => (self.pod_vertex(pod), Some(self.pods[pod].node), self.pods[pod].ip),
             };
             let approach = Approach::NoMatch;
-            source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new() });
+            let guard = guard(t, &mut sweeps);
+            source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new(), guard });
         }
         for i in 0..source.clients.len() {
             let at = source.clients[i].node.unwrap_or(NodeId(0));
@@ -194,6 +199,32 @@ fn check_retries(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), 
         return Err(SpecError::new(field("retries.budget"), problem, "give a ratio such as 0.2 and a ttl such as 10s"));
     }
     Ok(())
+}
+
+/// What makes no sense of how clients protect themselves.
+fn check_guard(field: &dyn Fn(&str) -> String, t: &TrafficSpec, via: Via) -> Result<(), SpecError> {
+    t.circuit_breaker.map_or(Ok(()), |breaker| breaker.check(&field("circuitBreaker")))?;
+    let Some(outliers) = t.outlier_detection else { return Ok(()) };
+    if via != Via::PodIP {
+        let problem = format!("a client that dials {:?} does not choose the Pod: it has nobody to avoid", t.via);
+        let fix =
+            "dial a headless Service via PodIP, or let a load balancer that proxies do it: loadBalancer.<preset>.proxies.outlierDetection";
+        return Err(SpecError::new(field("outlierDetection"), problem, fix));
+    }
+    outliers.check(&field("outlierDetection"))
+}
+
+/// One client's protection; `sweeps` says when in its interval it sweeps, since clients do not start at one time.
+fn guard(t: &TrafficSpec, sweeps: &mut Stream) -> Option<Box<Guard>> {
+    let phase = sweeps.uniform();
+    if t.circuit_breaker.is_none() && t.outlier_detection.is_none() {
+        return None;
+    }
+    let first = |o: OutlierDetectionSpec| SimTime::ZERO + SimDuration::from_nanos_f64(o.interval.as_nanos() as f64 * phase);
+    Some(Box::new(Guard {
+        breaker: t.circuit_breaker.map(Breaker::new),
+        outliers: t.outlier_detection.map(|o| Outliers::new(o, first(o))),
+    }))
 }
 
 /// Whether `name` is a Service's full name in DNS.

@@ -248,14 +248,27 @@ impl Cluster {
         if let Some(next) = p.servers.resume(now) {
             ctx.schedule_at(next.at, Event::SharingCompletes { pod, epoch: next.epoch });
         }
+        self.accept_arrived(pod, ctx);
+        let p = &self.pods[pod];
         let (readiness, life) = (self.workloads[p.workload].probes.readiness, p.life);
         match readiness {
-            Some(readiness) if !p.containers_ready => {
+            Some(readiness) if !p.containers_ready && p.accepts() => {
                 ctx.schedule_at(readiness.succeeds(p.started, now), Event::ProbeSucceeds { pod, life });
             }
             _ => {}
         }
         self.tell(pod, "resume", ctx);
+        self.told_to_stop_meanwhile(pod, ctx);
+    }
+
+    /// A container that hung when its liveness probe failed gets the SIGTERM now: it exits when it is done, or is killed.
+    fn told_to_stop_meanwhile(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &self.pods[pod];
+        if p.process == Process::Stopping && !p.terminating {
+            let grace = self.workloads[p.workload].termination_grace;
+            ctx.schedule_in(grace, Event::ContainerKilled { pod, life: p.life });
+            self.exit_if_done(pod, ctx);
+        }
     }
 
     /// The Pod is deleted through the API, with its grace period: it gets `deletionTimestamp`, and whoever watches starts.
@@ -304,8 +317,13 @@ impl Cluster {
     pub(in crate::cluster) fn exit_if_done(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &self.pods[pod];
         let drains = self.workloads[p.workload].at_sigterm == AtSigterm::DrainConnections;
-        if p.terminating && p.process == Process::Stopping && p.servers.present() == 0 && !drains {
+        if p.process != Process::Stopping || p.servers.present() > 0 || drains || p.hangs() {
+            return;
+        }
+        if p.terminating {
             self.remove_pod(pod, ctx);
+        } else {
+            self.container_exits(pod, "killed", ctx);
         }
     }
 

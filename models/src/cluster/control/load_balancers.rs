@@ -45,6 +45,7 @@ impl Cluster {
             Target::Pod(pod) => self.pods[pod].node,
         };
         let silent = self.faults > 0 && self.severed(self.network.edge(), self.nodes[node].vertex, false);
+        let silent = silent || matches!(target, Target::Pod(pod) if self.check_hangs(service, pod));
         let probe = match target {
             Target::Node(node) if !silent && (!local || self.nodes[node].has_ready(service, node)) => Probe::Passed,
             Target::Node(_) if !silent => Probe::Failed,
@@ -57,6 +58,14 @@ impl Cluster {
             }
         };
         self.checked(service, target, probe, ctx);
+    }
+
+    /// Whether a check of a Pod waits for a process that hangs. One that only connects does not, while the kernel accepts; a proxy
+    /// asks by HTTP.
+    fn check_hangs(&self, service: ServiceId, pod: PodId) -> bool {
+        let pod = &self.pods[pod];
+        let asks = self.load_balancers[service].as_ref().is_some_and(|b| b.lb.parameters().proxies.is_some());
+        pod.hangs() && (asks || !pod.queues_connects(self.workloads[pod.workload].backlog))
     }
 
     /// A target's check is over; the next is due an interval after it was sent.

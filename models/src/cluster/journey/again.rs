@@ -68,7 +68,13 @@ impl Cluster {
             let by_proxy = self.proxying(r).is_some() && r.connection.balanced_to != BalancedTo::Nothing;
             return self.give_up(key, if by_proxy { Outcome::LbTimeout } else { r.result }, ctx);
         }
-        let cause = std::mem::replace(&mut r.result, Outcome::Completed);
+        let source = &self.sources[r.source];
+        let due = if r.attempt == 0 { source.first_timeout } else { source.timeout };
+        if due.is_some_and(|timeout| r.start + timeout <= now) {
+            // The client gives up in this instant: nothing is sent any more.
+            return;
+        }
+        let cause = r.result;
         r.tries += 1;
         r.lost = false;
         if !forward {
@@ -93,7 +99,7 @@ impl Cluster {
     fn ask_dns_again(&mut self, key: Key, request: Request, ctx: &mut Ctx<'_>) {
         let queries = request.tries + 1;
         if self.sources[request.source].resolver.as_ref().is_some_and(|resolver| resolver.asks_again(queries)) {
-            self.begin_try(key, Request { result: Outcome::Completed, lost: false, tries: queries, ..request }, ctx);
+            self.send(key, Request { result: Outcome::Completed, lost: false, tries: queries, ..request }, ctx);
         } else {
             self.give_up(key, Outcome::DnsFailure, ctx);
         }
@@ -101,8 +107,11 @@ impl Cluster {
 
     /// Whether the choice made for an earlier SYN holds for the next.
     fn is_held(&self, r: &Request, cause: Outcome) -> bool {
-        if !r.connection.opened || !matches!(cause, Outcome::Blackhole | Outcome::LinkDrop) {
+        if !r.connection.opened || !matches!(cause, Outcome::Blackhole | Outcome::LinkDrop | Outcome::BacklogFull) {
             return false;
+        }
+        if cause == Outcome::BacklogFull {
+            return true;
         }
         // In connect() the address was chosen once for all; a conntrack entry is confirmed where the packet leaves the Node.
         !r.connection.tracked || self.pods[r.connection.pod].node != r.connection.entry
@@ -136,8 +145,10 @@ impl Cluster {
         if source.timeout.is_some_and(|timeout| now >= failed.start + timeout) {
             return false;
         }
+        let breaker = source.clients[failed.client as usize].guard.as_mut().and_then(|g| g.breaker.as_mut());
+        let free = breaker.as_ref().is_none_or(|b| b.may_retry());
         let Some(retrier) = &mut source.retrier else { return false };
-        let pause = match retrier.ask(failed.client, failed.attempt, outcome, now) {
+        let pause = match retrier.ask(failed.client, failed.attempt, outcome, free, now) {
             Verdict::No => return false,
             Verdict::NoBudget => {
                 self.recorder.retry_refused(failed);
@@ -145,9 +156,12 @@ impl Cluster {
             }
             Verdict::After(pause) => pause,
         };
+        if let Some(breaker) = breaker {
+            breaker.retry_begins();
+        }
         let next = self.requests.insert(Request {
             connection: Connection::NONE,
-            stage: Stage::ToClient,
+            stage: Stage::AtClient,
             result: outcome,
             attempt: failed.attempt + 1,
             tries: 0,
@@ -185,8 +199,21 @@ impl Cluster {
     /// The client waits for this try no longer, or for the request at all.
     pub(in crate::cluster) fn expire_try(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let Some(request) = self.requests.get(key).filter(|r| !r.ended) else { return };
-        let outcome = if request.lost { request.result } else { Outcome::TimedOut };
+        let outcome = request.why_silent();
         self.give_up(key, outcome, ctx);
+    }
+}
+
+impl Request {
+    /// Why its client has heard nothing of it: what it was last lost to, unless it got through after that.
+    pub(super) const fn why_silent(&self) -> Outcome {
+        let forward = is_forward(self.stage);
+        match self.result {
+            Outcome::Completed if self.tries > 0 && !forward => Outcome::LinkDrop,
+            Outcome::Completed => Outcome::TimedOut,
+            cause if self.lost || forward => cause,
+            _ => Outcome::TimedOut,
+        }
     }
 }
 

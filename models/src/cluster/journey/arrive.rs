@@ -1,10 +1,10 @@
 //! A request is sent.
 
-use crate::api::Process;
+use crate::api::{PortEndpoints, Process};
 use crate::cluster::request::{Back, BalancedTo};
-use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
+use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
-use crate::ids::{NodeId, PodId, SourceId};
+use crate::ids::{NodeId, PodId, SourceId, VertexId};
 use crate::load_balancer::FlowKey;
 use crate::spec::{AtSigterm, Protocol, Via};
 use std::net::{IpAddr, Ipv4Addr};
@@ -65,8 +65,23 @@ impl Cluster {
         self.begin_try(key, request, ctx);
     }
 
-    /// A request is sent, for the first time or once more, over an idle connection if the client has one.
-    pub(super) fn begin_try(&mut self, key: Key, mut request: Request, ctx: &mut Ctx<'_>) {
+    /// A request is sent, for the first time or once more, if the client's circuit breaker lets it.
+    pub(super) fn begin_try(&mut self, key: Key, request: Request, ctx: &mut Ctx<'_>) {
+        if self.client_admits(key, &request, ctx) {
+            self.send(key, Request { stage: Stage::ToClient, ..request }, ctx);
+        }
+    }
+
+    /// A request that may be sent is.
+    pub(super) fn send(&mut self, key: Key, mut request: Request, ctx: &mut Ctx<'_>) {
+        if let Some((at, vertex)) = self.connect(key, &mut request, ctx) {
+            self.travel(key, request, at, vertex, ctx);
+        }
+    }
+
+    /// Finds a request's connection, an idle one if the client has one. Returns when it leaves, and from where; none if DNS does
+    /// not answer, who is asked again.
+    pub(super) fn connect(&mut self, key: Key, request: &mut Request, ctx: &mut Ctx<'_>) -> Option<(SimTime, VertexId)> {
         let now = ctx.now();
         let id = request.source;
         let at = match self.reuse(id, request.client, now) {
@@ -76,19 +91,19 @@ impl Cluster {
                 request.stage = self.first_stage(id);
                 now
             }
-            None if self.dns_out > 0 && self.asks_dns(&request, now) => {
-                self.store(key, request);
-                return self.lose(key, Outcome::DnsFailure, ctx);
+            None if self.dns_out > 0 && self.asks_dns(request, now) => {
+                self.store(key, *request);
+                self.lose(key, Outcome::DnsFailure, ctx);
+                return None;
             }
-            None => self.dial(&mut request, now),
+            None => self.dial(request, now),
         };
         request.tries = 0;
         request.joined = at;
-        let vertex = self.sources[id].clients[request.client as usize].vertex;
         if self.probe.is_some() {
-            self.probe_sent(key, &request, at);
+            self.probe_sent(key, request, at);
         }
-        self.travel(key, request, at, vertex, ctx);
+        Some((at, self.sources[id].clients[request.client as usize].vertex))
     }
 
     pub(super) fn first_stage(&self, source: SourceId) -> Stage {
@@ -104,7 +119,7 @@ impl Cluster {
     /// where its conntrack entry says until that has expired or was cleaned up.
     fn reuse(&mut self, id: SourceId, client: u32, now: SimTime) -> Option<(Connection, bool)> {
         self.sources[id].max_idle?;
-        while let Some((since, connection)) = self.sources[id].clients[client as usize].idle.pop() {
+        while let Some((since, connection)) = self.sources[id].clients[client as usize].take_idle(now) {
             let source = &self.sources[id];
             if source.protocol != Protocol::Udp {
                 if source.balanced && self.load_balancers[source.service].as_ref().is_some_and(|b| b.lb.parameters().proxies.is_some()) {
@@ -172,7 +187,8 @@ impl Cluster {
         let mut pod = PodId(u32::MAX);
         if let Some(resolver) = &source.resolver {
             let live = (source.via == Via::PodIP).then(|| &self.published[source.service]);
-            let found = resolver.resolve(&mut client.resolved, live, source.port, now, &mut source.streams.dns);
+            let narrow = |port: &PortEndpoints| Client::narrow(client.guard.as_deref_mut(), port, now);
+            let found = resolver.resolve(&mut client.resolved, live, source.port, narrow, now, &mut source.streams.dns);
             at += found.took;
             let answer = client.resolved.as_ref().and_then(|a| a.endpoints());
             match (found.place, answer.and_then(|set| set.ports.get(usize::from(source.port)))) {

@@ -28,6 +28,7 @@ impl Cluster {
         if !kept {
             self.hang_up(request.source, request.client, &request.connection, ctx.now());
         }
+        self.goes_on(request.source, request.client, ctx);
     }
 
     /// A connection is closed: whoever counts it counts it no longer.
@@ -41,6 +42,7 @@ impl Cluster {
         }
         if let (Some(target), Some(balancer)) = (connection.target(), self.load_balancers[source.service].as_mut()) {
             balancer.lb.closed(target);
+            balancer.release();
         }
         if connection.opened
             && let Approach::Server(server, _) = source.clients[client as usize].approach
@@ -68,6 +70,7 @@ impl Cluster {
             self.requests.remove(key);
             self.record_end(key, &lost, cause, ctx);
             self.unanswered(&lost, ctx.now());
+            self.goes_on(lost.source, lost.client, ctx);
         } else {
             self.store(key, lost);
         }
@@ -83,6 +86,9 @@ impl Cluster {
         if request.lost {
             self.requests.remove(key);
         }
+        if outcome == Outcome::LbTimeout {
+            self.balancer_gives_up(&request, ctx.now());
+        }
         self.record_end(key, &request, outcome, ctx);
         match outcome {
             Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => {
@@ -90,6 +96,7 @@ impl Cluster {
             }
             _ => self.unanswered(&request, ctx.now()),
         }
+        self.goes_on(request.source, request.client, ctx);
     }
 
     /// A client waits for an answer no longer, and has heard of no reason. It closes its connection; but UDP has none: the
@@ -109,7 +116,7 @@ impl Cluster {
     pub(in crate::cluster) fn expire(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
         while let Some(key) = self.sources[id].deadlines.pop_due(ctx.now()) {
             let Some(request) = self.requests.get(key).filter(|r| !r.ended) else { continue };
-            let outcome = if request.lost { request.result } else { Outcome::TimedOut };
+            let outcome = request.why_silent();
             self.give_up(key, outcome, ctx);
         }
         let requests = &self.requests;
@@ -122,6 +129,7 @@ impl Cluster {
 
     /// A try is over; so is the request, unless the client tries again.
     fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &mut Ctx<'_>) {
+        self.client_hears(request, outcome, ctx.now());
         if outcome != Outcome::Completed && self.tries_again(key, request, outcome, ctx) {
             return;
         }
@@ -141,15 +149,21 @@ impl Cluster {
         let pod = request.connection.pod;
         let at_pod = || if pod == Connection::NONE.pod { Place::Network } else { Place::Replica(self.pods[pod].replica) };
         match outcome {
-            Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
+            Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::BacklogFull => at_pod(),
+            Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
             Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
                 Place::Node(request.connection.entry)
             }
             Outcome::LbUnavailable | Outcome::LbTimeout | Outcome::NoTarget => Place::LoadBalancer,
             Outcome::NameError | Outcome::DnsFailure => Place::Dns,
             Outcome::LinkDrop => Place::Network,
-            Outcome::TimedOut if request.stage == Stage::InPod => at_pod(),
-            Outcome::TimedOut => Place::Network,
+            Outcome::TimedOut | Outcome::CircuitOpen => match request.stage {
+                Stage::AtClient => Place::Client,
+                Stage::InPod => at_pod(),
+                _ if outcome == Outcome::CircuitOpen => Place::LoadBalancer,
+                Stage::AtLoadBalancer => Place::LoadBalancer,
+                _ => Place::Network,
+            },
             Outcome::ReplyLost | Outcome::Completed => Place::Client,
         }
     }

@@ -8,7 +8,7 @@ use svcsim_engine::{Key, SimTime};
 
 impl Cluster {
     /// How the load balancer in front proxies, if there is one that does.
-    pub(super) fn proxying(&self, r: &Request) -> Option<Proxies> {
+    pub(in crate::cluster) fn proxying(&self, r: &Request) -> Option<Proxies> {
         let source = &self.sources[r.source];
         self.load_balancers[source.service].as_ref().filter(|_| source.balanced)?.lb.parameters().proxies
     }
@@ -21,14 +21,26 @@ impl Cluster {
     }
 
     /// A proxying balancer has sent a request on, over a connection of its own, and waits for the answer.
-    pub(super) fn gateway_waits(&mut self, key: Key, r: &mut Request, now: SimTime, ctx: &mut Ctx<'_>) {
+    pub(super) fn gateway_waits(&mut self, key: Key, r: &mut Request, ctx: &mut Ctx<'_>) {
         let Some(proxies) = self.proxying(r).filter(|_| r.connection.balanced_to != BalancedTo::Nothing) else { return };
-        r.joined = now;
-        let source = &mut self.sources[r.source];
+        r.joined = ctx.now();
+        self.answer_due(key, r.source, proxies, ctx);
+    }
+
+    /// The balancer answers 504 if there is no answer in time.
+    pub(super) fn answer_due(&mut self, key: Key, id: SourceId, proxies: Proxies, ctx: &mut Ctx<'_>) {
+        let source = &mut self.sources[id];
         source.gateway.trim(|&k| self.requests.get(k).is_some_and(|r| !r.ended));
-        let due = now + proxies.response_timeout;
+        let due = ctx.now() + proxies.response_timeout;
         if source.gateway.push(due, key) {
-            ctx.schedule_at(due, Event::GatewayTimesOut { source: r.source });
+            ctx.schedule_at(due, Event::GatewayTimesOut { source: id });
+        }
+    }
+
+    /// The balancer has waited long enough for a target.
+    pub(super) fn balancer_gives_up(&mut self, r: &Request, now: SimTime) {
+        if let (Some(target), Some(balancer)) = (r.connection.target(), self.load_balancers[self.sources[r.source].service].as_mut()) {
+            balancer.lb.answered(target, false, now);
         }
     }
 

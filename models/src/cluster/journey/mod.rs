@@ -4,5 +4,6 @@ mod again;
 mod arrive;
 mod end;
 mod gateway;
+mod guard;
 mod serve;
 mod travel;

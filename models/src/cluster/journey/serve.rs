@@ -4,7 +4,7 @@ use crate::api::pod::{Admission, Servers};
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage, Workload};
 use crate::ids::{PodId, VertexId};
-use crate::spec::AtSigterm;
+use crate::spec::{AtSigterm, Protocol};
 use svcsim_engine::queueing::Reschedule;
 use svcsim_engine::{Key, SimDuration, SimTime};
 
@@ -14,8 +14,9 @@ impl Cluster {
         let now = ctx.now();
         let Some(request) = self.requests.get_mut(key) else { return };
         let id = request.connection.pod;
-        let pod = &mut self.pods[id];
+        let pod = &self.pods[id];
         match pod.process {
+            _ if pod.hangs() => return self.wait_for_process(key, ctx),
             Process::Running => {}
             Process::Stopping if !request.fresh && self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections => {}
             // A connection the Pod accepted while it lived is served to its end, but a stopped listener
@@ -26,9 +27,43 @@ impl Cluster {
             }
             Process::Gone => return self.lose(key, Outcome::Blackhole, ctx),
         }
-        request.stage = Stage::InPod;
-        request.joined = now;
-        request.tries = 0;
+        request.enter(now);
+        self.take_in(key, ctx);
+    }
+
+    /// A request comes to a process that hangs. Its kernel accepts new connections until the accept queue is full, and then drops
+    /// their SYNs (`tcp_conn_request`; `tcp_abort_on_overflow` is 0); what comes over connections that stand waits in their
+    /// buffers.
+    fn wait_for_process(&mut self, key: Key, ctx: &mut Ctx<'_>) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        let pod = &mut self.pods[request.connection.pod];
+        let connects = request.fresh && self.sources[request.source].protocol != Protocol::Udp;
+        if connects && !pod.queues_connects(self.workloads[pod.workload].backlog) {
+            return self.lose(key, Outcome::BacklogFull, ctx);
+        }
+        pod.pace.connects += u32::from(connects);
+        pod.pace.arrived.push(key);
+        request.enter(ctx.now());
+    }
+
+    /// A process that hung goes on: it accepts what came meanwhile, unless it closes its listener first.
+    pub(in crate::cluster) fn accept_arrived(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
+        self.pods[id].pace.connects = 0;
+        for key in std::mem::take(&mut self.pods[id].pace.arrived) {
+            match self.requests.get(key).filter(|r| r.is_inside(id)) {
+                None => {}
+                Some(r) if r.fresh && !self.pods[id].accepts() => self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx),
+                Some(_) => self.take_in(key, ctx),
+            }
+        }
+    }
+
+    /// The process accepts a request: it serves it now, lets it wait, or turns it away.
+    fn take_in(&mut self, key: Key, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
+        let Some(request) = self.requests.get_mut(key) else { return };
+        let id = request.connection.pod;
+        let pod = &mut self.pods[id];
         // Under processor sharing service starts on arrival.
         let takes = if matches!(pod.servers, Servers::Sharing(_)) {
             takes(pod, &self.workloads[pod.workload], request.demand, now)
@@ -113,6 +148,14 @@ impl Cluster {
 }
 
 impl Request {
+    /// It is in its Pod: it got through.
+    const fn enter(&mut self, now: SimTime) {
+        self.stage = Stage::InPod;
+        self.joined = now;
+        self.tries = 0;
+        self.result = Outcome::Completed;
+    }
+
     /// Whether the Pod has it, waiting or in service.
     pub(in crate::cluster) fn is_inside(&self, pod: PodId) -> bool {
         self.stage == Stage::InPod && self.connection.pod == pod && !self.lost

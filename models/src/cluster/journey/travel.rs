@@ -1,6 +1,7 @@
 //! A message moves: over links, and through those who choose its way.
 
 use super::arrive::flow_key;
+use crate::circuit_breaker::Admission;
 use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
@@ -60,6 +61,12 @@ impl Cluster {
             }
             (at, vertex, under_way) = (arrival, vertex_then, false);
             r.hops = r.hops.saturating_add(hops as u16);
+            if r.stage == Stage::BackToLoadBalancer && !r.ended && r.connection.target().is_some() && self.proxying(r).is_some() {
+                if at > now {
+                    return self.rest(key, request, at, vertex, ctx);
+                }
+                self.balancer_hears(r, ctx);
+            }
             if !r.decides() {
                 let came = at;
                 let rehashed = r.stage == Stage::ToLoadBalancer && self.rehashed(r, at);
@@ -87,10 +94,14 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
-                Stage::ToLoadBalancer => {
-                    at += self.choose_target(r, followed, now);
-                    self.gateway_waits(key, r, now, ctx);
-                }
+                Stage::ToLoadBalancer => match self.balancer_admits(key, r, ctx) {
+                    Admission::Goes => {
+                        at += self.choose_target(r, followed, now);
+                        self.gateway_waits(key, r, ctx);
+                    }
+                    Admission::Waits => return self.store(key, request),
+                    Admission::Open => at += self.load_balancer_delay(r),
+                },
                 Stage::ToEntry => {
                     let before = followed.then(|| self.probe_before_decision(r, now));
                     let found = self.choose_pod(r, now);
@@ -116,7 +127,7 @@ impl Cluster {
 
     /// The message is next looked at when it is at `vertex`.
     #[inline]
-    fn rest(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
+    pub(super) fn rest(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
         self.store(key, request);
         ctx.schedule_at(at, Event::MessageReaches { request: key, vertex });
     }
@@ -132,10 +143,10 @@ impl Cluster {
     #[inline]
     fn heading(&self, r: &Request) -> VertexId {
         match r.stage {
-            Stage::ToLoadBalancer | Stage::BackToLoadBalancer => self.network.edge(),
+            Stage::ToLoadBalancer | Stage::BackToLoadBalancer | Stage::AtLoadBalancer => self.network.edge(),
             Stage::ToEntry | Stage::BackToEntry => self.nodes[r.connection.entry].vertex,
             Stage::ToPod | Stage::InPod => self.pod_vertex(r.connection.pod),
-            Stage::ToClient => self.sources[r.source].clients[r.client as usize].vertex,
+            Stage::ToClient | Stage::AtClient => self.sources[r.source].clients[r.client as usize].vertex,
         }
     }
 
@@ -163,7 +174,7 @@ impl Cluster {
     }
 
     /// The load balancer sends a new connection to a Node or a Pod; returns how long the message stays in it.
-    fn choose_target(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
+    pub(super) fn choose_target(&mut self, r: &mut Request, followed: bool, now: SimTime) -> SimDuration {
         let delay = self.load_balancer_delay(r);
         let source = &self.sources[r.source];
         let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
@@ -186,6 +197,7 @@ impl Cluster {
             None => {
                 r.result = if parameters.proxies.is_some() { Outcome::LbUnavailable } else { Outcome::NoTarget };
                 r.stage = Stage::ToClient;
+                balancer.release();
             }
         }
         if let Some(target) = chosen {
@@ -232,12 +244,21 @@ impl Cluster {
         match verdict {
             Verdict::Forward(forward) => self.translate(r, forward, now),
             Verdict::Refuse(Refusal::Drop) => Err(Outcome::PolicyDrop),
+            Verdict::Refuse(Refusal::Reject) if !self.tells_of_rejection(r, now) => Err(Outcome::Rejected),
             Verdict::Refuse(Refusal::Reject) => {
                 r.result = Outcome::Rejected;
                 r.stage = if self.returns_through_load_balancer(r) { Stage::BackToLoadBalancer } else { Stage::ToClient };
                 Ok(SimDuration::ZERO)
             }
         }
+    }
+
+    /// Whether the entry Node's kernel may tell the client that it rejects its packet. What fails in connect() needs no message.
+    fn tells_of_rejection(&mut self, r: &Request, now: SimTime) -> bool {
+        let (source, entry) = (&self.sources[r.source], r.connection.entry);
+        let at_socket = source.clients[r.client as usize].node == Some(entry) && self.nodes[entry].proxy.plane().translates_at_socket();
+        let told = self.packet(source, r.client, entry, r.connection.flow).src;
+        at_socket || self.nodes[entry].icmp.allows(told, now)
     }
 
     /// The entry Node remembers the translation, if it can, and passes the packet on.
@@ -303,7 +324,7 @@ impl Request {
             // A SYN sent again follows the entry that an earlier one left.
             Stage::ToEntry => self.fresh && !self.connection.opened,
             Stage::ToPod | Stage::ToClient => true,
-            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer => false,
+            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer | Stage::AtClient | Stage::AtLoadBalancer => false,
         }
     }
 }
