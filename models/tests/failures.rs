@@ -304,13 +304,13 @@ fn hanging(pod: PodBehaviour) -> ClusterSpec {
     spec
 }
 
-/// A backlog of 9 holds ten connections. The SYNs of all others are dropped, and sent again 1 s and 3 s later: those that came until
-/// three seconds before the end are lost, the rest get through.
+/// A backlog of 9 holds ten connections. The SYNs of all others are dropped, and sent again four times a second apart: those that
+/// came until four seconds before the end are lost, the rest get through.
 #[test]
 fn the_accept_queue_of_a_pod_that_hangs_holds_its_backlog_and_one_more() {
     let s = series(&hanging(PodBehaviour { backlog: 9, ..quick() }), 0);
     let came = |from: u64, to: u64| -> u64 { s.timeline[from as usize..to as usize].iter().map(|w| w.arrivals).sum() };
-    assert_eq!(count(&s, Outcome::BacklogFull), came(5, 32) - 10);
+    assert_eq!(count(&s, Outcome::BacklogFull), came(5, 31) - 10);
     assert_eq!(others(&s, &[Outcome::Completed, Outcome::BacklogFull]), 0);
     assert!(s.lost.keys().all(|(_, place)| matches!(place, Place::Replica(_))));
     let completed = |from: u64, to: u64| -> u64 { s.timeline[from as usize..to as usize].iter().map(|w| w.completed).sum() };
@@ -397,5 +397,32 @@ fn a_node_says_that_it_rejects_only_so_often() {
         let all = world(secs(1), true, timeout);
         assert_eq!((count(&all, Outcome::Rejected), others(&all, &[Outcome::Rejected])), (all.ended(), 0), "{:?}", all.outcomes);
         assert!(all.ended() > 700 && all.lost.keys().all(|(_, place)| matches!(place, Place::Node(_))), "{:?}", all.lost);
+    }
+}
+
+/// Up for ten minutes and down for one on average: ten elevenths of the time.
+#[test]
+fn what_is_counted_from_repairs_is_up_and_down_in_turn() {
+    let mut spec = world();
+    source(&mut spec).arrivals = poisson(0.01);
+    spec.run = RunSpec { warm_up: SimDuration::ZERO, duration: secs(300_000), window: secs(300_000) };
+    let exponential = |mean| DistSpec::Exponential { mean: secs(mean) };
+    for name in ["n0", "n1", "n2"] {
+        let once = EventSpec::at(secs(0), Action::NodeCut(node(name))).lasting(exponential(60));
+        spec.events.insert(name.to_owned(), EventSpec { at: None, uptime: Some(exponential(600)), ..once });
+    }
+    let available = |name: &str, run: &RunResult| {
+        let (mut up, mut since, mut is_up) = (0.0, 0.0, true);
+        for mark in run.marks.iter().filter(|m| m.name == name) {
+            let now = mark.time.as_secs_f64();
+            assert_eq!(mark.began, is_up, "{name} at {now}");
+            up += if is_up { now - since } else { 0.0 };
+            (since, is_up) = (now, !is_up);
+        }
+        up / since
+    };
+    let runs = replicate(&spec, 20);
+    for name in ["n0", "n1", "n2"] {
+        assert_near(name, runs.iter().map(|run| available(name, run)), 10.0 / 11.0, 0.005);
     }
 }

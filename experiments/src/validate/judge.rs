@@ -110,6 +110,17 @@ pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, 
     finding(Some(z), verdict)
 }
 
+/// Compares what one run measured with what independent runs of the same length find, to whose mean `added.0` is added, known to
+/// within `added.1`. The standard error is that of a prediction: how far one run may be from the mean of ours.
+pub(crate) fn judge_run(statistic: &str, measured: f64, samples: &[BTreeMap<&'static str, f64>], added: (f64, f64)) -> Finding {
+    let n = samples.len() as f64;
+    let found = Estimate::of_statistic(statistic, samples).map(|e| {
+        let spread = e.se * libm::sqrt(n + 1.0);
+        Estimate { mean: e.mean + added.0, se: libm::hypot(spread, added.1) }
+    });
+    judge(statistic, &serde_json::json!({"value": measured, "kind": "simulated"}), found, None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +171,14 @@ mod tests {
         assert_eq!(verdict(&json!({"value": 50.0, "kind": "asymptotic"}), 0.5), None);
         assert_eq!(verdict(&json!({"value": 50.0, "kind": "exact", "se_test": false}), 0.5), None);
         assert_eq!(judge("x", &json!({"value": 1.0, "kind": "exact"}), None, None).verdict.passed(), None);
+    }
+
+    #[test]
+    fn one_run_may_be_four_spreads_of_a_run_off() {
+        // Mean 10, standard deviation 2: a prediction is off by 2 sqrt(1 + 1/3).
+        let samples: Vec<_> = [8.0, 10.0, 12.0].map(|v| BTreeMap::from([("x", v)])).into();
+        let passed = |measured, added| judge_run("x", measured, &samples, added).verdict.passed();
+        assert_eq!((passed(19.2, (0.0, 0.0)), passed(19.3, (0.0, 0.0))), (Some(true), Some(false)));
+        assert_eq!((passed(29.2, (10.0, 0.0)), passed(0.8, (10.0, 0.0)), passed(19.3, (0.0, 1.0))), (Some(true), Some(false), Some(true)));
     }
 }

@@ -4,16 +4,20 @@
 //! A family of vectors is one line in [`FAMILIES`] and one function in a file below, which makes a [`Plan`] of a vector's
 //! parameters. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
 
+mod failures;
 mod judge;
 mod queues;
 mod removals;
+mod testbed;
 mod world;
 
 pub(crate) use judge::{Finding, Verdict};
 
 use crate::input::error::{InputError, Span};
+use crate::input::files::Files;
 use judge::{Estimate, judge};
 use rayon::prelude::*;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,6 +47,7 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),
+    ("failing pods with delayed detection", failures::plan),
 ];
 
 /// How much of the suggested work is done, and by which random numbers.
@@ -96,10 +101,11 @@ impl Outcome {
 }
 
 /// Vectors known to be of the documented shape.
-pub(crate) struct Vectors(Vec<Entry>);
+pub(crate) struct Vectors(Vec<Entry>, testbed::Constants);
 
 enum Entry {
     Runs(Vector),
+    Measured(testbed::Measurement),
     Skipped { id: String, family: String, reason: &'static str },
 }
 
@@ -124,23 +130,29 @@ pub(crate) fn read(file: &Path, text: &str) -> Result<Vectors, InputError> {
         return Err(wrong("vectors", "missing, or no list", "give `\"vectors\": [...]`"));
     };
     let entry = |(i, v): (usize, &Value)| entry(v).map_err(|(key, problem)| wrong(&format!("vectors[{i}].{key}"), problem, "correct it"));
-    vectors.iter().enumerate().map(entry).collect::<Result<_, _>>().map(Vectors)
+    vectors.iter().enumerate().map(entry).collect::<Result<_, _>>().map(|entries| Vectors(entries, testbed::Constants::default()))
 }
 
-/// Measurements of a testbed: none of them is turned into a run yet.
+/// Measurements of a testbed; its own delays stand in `constants.json` beside the file.
 fn read_lines(file: &Path, text: &str) -> Result<Vectors, InputError> {
     let mut entries = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let measurement: Value = serde_json::from_str(line).map_err(|e| not_json(file, text, &e, i))?;
-        let text_of = |key: &str| measurement.get(key).and_then(Value::as_str).map(str::to_owned);
-        let (Some(id), Some(family)) = (text_of("id"), text_of("exp")) else {
+        let measurement = testbed::Measurement::deserialize(&measurement).map_err(|e| {
             let at = Span { line: i + 1, column: 1, length: 1 };
-            let error = InputError::new("id", "no `id` or no `exp`; expected a measurement", "give one JSON object a line");
-            return Err(error.in_file(file, text.into(), Some(at)));
-        };
-        entries.push(Entry::Skipped { id, family, reason: "measurements of testbeds are not turned into runs yet" });
+            let error =
+                InputError::new("", format!("not a measurement: {e}"), "give one JSON object a line, with `id`, `exp` and `params`");
+            error.in_file(file, text.into(), Some(at))
+        })?;
+        entries.push(Entry::Measured(measurement));
     }
-    Ok(Vectors(entries))
+    let beside = file.with_file_name("constants.json");
+    if !beside.exists() {
+        return Ok(Vectors(entries, testbed::Constants::default()));
+    }
+    let text = Files::default().read(&beside, "")?;
+    let constants = serde_json::from_str(&text).map_err(|e| not_json(&beside, &text, &e, 0))?;
+    Ok(Vectors(entries, constants))
 }
 
 fn not_json(file: &Path, text: &str, error: &serde_json::Error, lines_before: usize) -> InputError {
@@ -164,7 +176,9 @@ fn entry(vector: &Value) -> Result<Entry, (&'static str, &'static str)> {
 
 /// Runs all vectors, one after another, each with its replications in parallel.
 pub(crate) fn validate(vectors: Vectors, effort: &Effort) -> Vec<Outcome> {
+    let constants = vectors.1;
     let outcome = |entry| match entry {
+        Entry::Measured(m) => Outcome { findings: testbed::findings(&m, &constants, effort), id: m.id, family: m.exp },
         Entry::Skipped { id, family, reason } => Outcome { id, family, findings: Err(reason.to_owned()) },
         Entry::Runs(vector) => Outcome { findings: findings(&vector, effort), id: vector.id, family: vector.family },
     };

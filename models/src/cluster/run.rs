@@ -180,8 +180,9 @@ fn followed(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -
     Ok(cluster)
 }
 
-/// Linux `tcp_syn_retries` 6: 1 + 2 + ... + 64 s, after which a connect fails; and a second for the rest.
-const CONNECT_FAILS: SimDuration = SimDuration::from_secs(128);
+/// Linux `tcp_syn_linear_timeouts` 4 and `tcp_syn_retries` 6: 4 + 1 + 2 + ... + 64 s, after which a connect fails; and a second for
+/// the rest.
+const CONNECT_FAILS: SimDuration = SimDuration::from_secs(132);
 
 fn longest_timeout(spec: &ClusterSpec) -> SimDuration {
     spec.traffic.values().filter_map(|t| t.timeout).max().unwrap_or(SimDuration::ZERO)

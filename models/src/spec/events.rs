@@ -10,19 +10,22 @@ use svcsim_engine::random::DistSpec;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventSpec {
-    /// When it happens; this or `every`.
+    /// When it happens; this, `every` or `uptime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<SimDuration>,
     /// Time from one occurrence to the next, the first counted from `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<DistSpec<SimDuration>>,
-    /// Nothing happens before; only with `every`.
+    /// Time from `from`, and then from each repair, to the next occurrence; only with `for`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime: Option<DistSpec<SimDuration>>,
+    /// Nothing happens before; only with `every` or `uptime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<SimDuration>,
-    /// Nothing happens at or after; only with `every`. Nothing ever does at or after the end of the run.
+    /// Nothing happens at or after; only with `every` or `uptime`. Nothing ever does at or after the end of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<SimDuration>,
-    /// The most occurrences; only with `every`.
+    /// The most occurrences; only with `every` or `uptime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
     /// How long it lasts until it is repaired; absent: for good.
@@ -37,13 +40,13 @@ impl EventSpec {
     /// `action` at one time, for good.
     #[must_use]
     pub fn at(at: SimDuration, action: Action) -> Self {
-        Self { at: Some(at), every: None, from: None, until: None, times: None, lasts: None, action }
+        Self { at: Some(at), every: None, uptime: None, from: None, until: None, times: None, lasts: None, action }
     }
 
     /// `action` again and again.
     #[must_use]
     pub fn every(every: DistSpec<SimDuration>, action: Action) -> Self {
-        Self { at: None, every: Some(every), from: None, until: None, times: None, lasts: None, action }
+        Self { at: None, every: Some(every), uptime: None, from: None, until: None, times: None, lasts: None, action }
     }
 
     /// The same, repaired after a while.

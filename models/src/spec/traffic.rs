@@ -67,8 +67,10 @@ pub struct TrafficSpec {
 pub struct TcpSpec {
     /// Whether lost packets are sent again.
     pub retransmit: bool,
-    /// How often a SYN is sent again (Linux `tcp_syn_retries`: 6, which gives up after 127 s).
+    /// How often a SYN is sent again with a time-out that has doubled (Linux `tcp_syn_retries`: 6).
     pub syn_retries: u8,
+    /// How often it is sent again before that, each after a second (Linux `tcp_syn_linear_timeouts`: 4 since 6.5, none before).
+    pub syn_linear_timeouts: u8,
     /// How long the client waits for a connection; absent: as long as its kernel, or its `timeout` if that is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<SimDuration>,
@@ -78,6 +80,12 @@ impl TcpSpec {
     /// Linux `MAX_TCP_SYNCNT`.
     pub const MOST_SYN_RETRIES: u8 = 127;
 
+    /// How often a SYN is sent again in all.
+    #[must_use]
+    pub fn syn_tries(&self) -> u8 {
+        self.syn_retries.saturating_add(self.syn_linear_timeouts)
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -85,7 +93,7 @@ impl TcpSpec {
 
 impl Default for TcpSpec {
     fn default() -> Self {
-        Self { retransmit: true, syn_retries: 6, connect_timeout: None }
+        Self { retransmit: true, syn_retries: 6, syn_linear_timeouts: 4, connect_timeout: None }
     }
 }
 

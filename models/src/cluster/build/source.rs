@@ -181,7 +181,7 @@ impl Cluster {
 /// What makes no sense of how clients send again.
 fn check_retries(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), SpecError> {
     if t.tcp.connect_timeout == Some(SimDuration::ZERO) {
-        let fix = "give a time-out such as 5s, or leave it out: Linux gives up after 127s";
+        let fix = "give a time-out such as 5s, or leave it out: Linux gives up after 131s";
         return Err(SpecError::new(field("tcp.connectTimeout"), "a time-out of 0s: no connection would ever stand", fix));
     }
     if t.tcp.syn_retries > TcpSpec::MOST_SYN_RETRIES {

@@ -26,7 +26,7 @@ pub(in crate::cluster) struct Planned {
 
 enum When {
     At(SimTime),
-    Every { gap: Dist, from: SimTime, until: SimTime, left: u32 },
+    Again { gap: Dist, after_repair: bool, from: SimTime, until: SimTime, left: u32 },
 }
 
 /// An [`Action`] whose names are resolved.
@@ -110,6 +110,11 @@ impl Deed {
 }
 
 impl Planned {
+    /// Whether the time to the next occurrence begins with the repair of this one.
+    const fn counts_from_repairs(&self) -> bool {
+        matches!(self.when, When::Again { after_repair: true, .. })
+    }
+
     /// Whether it can make a Node unreachable.
     pub(in crate::cluster) const fn hits_nodes(&self) -> bool {
         self.deed.hits_nodes()
@@ -126,7 +131,15 @@ impl Cluster {
     ) -> Result<(), SpecError> {
         let field = |f: &str| format!("events.{name}.{f}");
         let end = SimTime::ZERO + all.run.duration;
-        let when = match (spec.at, &spec.every) {
+        let again = match (&spec.every, &spec.uptime) {
+            (Some(_), Some(_)) => {
+                let problem = "`every` and `uptime` are both there; expected one";
+                return Err(SpecError::new(field("uptime"), problem, "leave one of them out"));
+            }
+            (Some(every), None) => Some(("every", every, false)),
+            (None, uptime) => uptime.as_ref().map(|uptime| ("uptime", uptime, true)),
+        };
+        let when = match (spec.at, again) {
             (Some(at), None) => {
                 let given = [("from", spec.from.is_some()), ("until", spec.until.is_some()), ("times", spec.times.is_some())];
                 if let Some((only, _)) = given.iter().find(|(_, given)| *given) {
@@ -135,26 +148,32 @@ impl Cluster {
                 }
                 When::At(SimTime::ZERO + at)
             }
-            (None, Some(every)) => {
-                let gap = dist(&field("every"), every)?;
+            (None, Some((name, gap, after_repair))) => {
+                let gap = dist(&field(name), gap)?;
                 if gap.mean() < LEAST_GAP_NS {
                     let problem = format!("something every {:.0} ns on average; expected 1ms or more", gap.mean());
-                    return Err(SpecError::new(field("every"), problem, "give the time from one occurrence to the next, such as 30s"));
+                    return Err(SpecError::new(field(name), problem, "give the time from one occurrence to the next, such as 30s"));
                 }
                 let (from, until) = (spec.from.unwrap_or_default(), spec.until.unwrap_or(SimDuration::MAX));
                 if until <= from {
                     let problem = format!("it ends at {until} and begins at {from}: nothing can happen");
                     return Err(SpecError::new(field("until"), problem, "give a time after `from`"));
                 }
-                When::Every {
+                if after_repair && spec.lasts.is_none() {
+                    let fix = "say `for` how long it is down, or give `every` instead";
+                    return Err(SpecError::new(field("uptime"), "it is counted from repairs, and nothing is repaired", fix));
+                }
+                When::Again {
                     gap,
+                    after_repair,
                     from: SimTime::ZERO + from,
                     until: (SimTime::ZERO + until).min(end),
                     left: spec.times.unwrap_or(u32::MAX),
                 }
             }
-            (Some(_), Some(_)) => {
-                return Err(SpecError::new(field("every"), "`at` and `every` are both there; expected one", "leave one of them out"));
+            (Some(_), Some((name, ..))) => {
+                let problem = format!("`at` and `{name}` are both there; expected one");
+                return Err(SpecError::new(field(name), problem, "leave one of them out"));
             }
             (None, None) => {
                 let fix = "give `at: 30s` for one time, or `every: 30s` for again and again";
@@ -307,14 +326,14 @@ impl Cluster {
             match self.planned[event].when {
                 When::At(at) if at < self.sending_until => ctx.schedule_at(at, Event::Happens { event }),
                 When::At(_) => {}
-                When::Every { from, .. } => self.schedule_next(event, from, ctx),
+                When::Again { from, .. } => self.schedule_next(event, from, ctx),
             }
         }
     }
 
     fn schedule_next(&mut self, event: EventId, after: SimTime, ctx: &mut Ctx<'_>) {
         let planned = &mut self.planned[event];
-        let When::Every { gap, until, left, .. } = &mut planned.when else { return };
+        let When::Again { gap, until, left, .. } = &mut planned.when else { return };
         let next = after + gap.sample_duration(&mut planned.stream);
         if next < *until && *left > 0 {
             *left -= 1;
@@ -330,7 +349,9 @@ impl Cluster {
         if self.control_plane_waits(self.planned[event].deed.asks_api(), Event::Happens { event }) {
             return;
         }
-        self.schedule_next(event, ctx.now(), ctx);
+        if !self.planned[event].counts_from_repairs() {
+            self.schedule_next(event, ctx.now(), ctx);
+        }
         let planned = &mut self.planned[event];
         // Both are drawn whether they are needed or not, so that designs stay in step.
         let which = planned.stream.uniform();
@@ -454,6 +475,9 @@ impl Cluster {
 
     /// What an occurrence broke works again.
     pub(in crate::cluster) fn repaired(&mut self, event: EventId, occurrence: u32, ctx: &mut Ctx<'_>) {
+        if self.planned[event].counts_from_repairs() {
+            self.schedule_next(event, ctx.now(), ctx);
+        }
         let planned = &mut self.planned[event];
         let broken = std::mem::replace(&mut planned.broken[occurrence as usize], Broken::Nothing);
         let name = planned.name.clone();

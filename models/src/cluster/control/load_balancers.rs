@@ -44,7 +44,7 @@ impl Cluster {
             Target::Node(node) => node,
             Target::Pod(pod) => self.pods[pod].node,
         };
-        let silent = self.faults > 0 && self.severed(self.network.edge(), self.nodes[node].vertex);
+        let silent = self.faults > 0 && self.severed(self.network.edge(), self.nodes[node].vertex, false);
         let silent = silent || matches!(target, Target::Pod(pod) if self.check_hangs(service, pod));
         let probe = match target {
             Target::Node(node) if !silent && (!local || self.nodes[node].has_ready(service, node)) => Probe::Passed,

@@ -3,7 +3,6 @@
 use crate::api::Process;
 use crate::cluster::{Cluster, Ctx, Event, Outcome};
 use crate::ids::{NodeId, PodId, VertexId, ZoneId};
-use crate::network::VertexKind;
 use crate::spec::{Controller, NodeLifecycleSpec};
 use std::rc::Rc;
 use svcsim_engine::{Id, Key, SimDuration, SimTime};
@@ -122,16 +121,14 @@ impl Cluster {
         }
     }
 
-    /// Whether a message on its way from `from` to `to` is lost to a fault. Only asked while there is one.
-    pub(in crate::cluster) fn severed(&self, from: VertexId, to: VertexId) -> bool {
-        if matches!(self.network.vertices()[from].kind, VertexKind::Switch | VertexKind::Zone | VertexKind::Region) {
-            // On its way already: that was asked where it set out.
-            return false;
-        }
+    /// Whether a message that sets out from `from` to `to`, or is under way between switches there, is lost to a fault. Only asked
+    /// while there is one.
+    pub(in crate::cluster) fn severed(&self, from: VertexId, to: VertexId, under_way: bool) -> bool {
         let node = |v: VertexId| self.node_at(v).map(|n| &self.nodes[n]);
         let (a, b) = (node(from), node(to));
         let dark = |n: &crate::cluster::Node| !n.condition.runs() || (n.condition.cuts > 0 && from != to);
-        let partitioned = |n: &crate::cluster::Node| n.condition.partitions > 0;
+        // Whether it crosses a zone's border was asked where it set out.
+        let partitioned = |n: &crate::cluster::Node| n.condition.partitions > 0 && !under_way;
         let same_zone = || a.and_then(|n| n.zone) == b.and_then(|n| n.zone);
         [a, b].into_iter().flatten().any(|n| dark(n) || (partitioned(n) && !same_zone()))
     }
@@ -184,7 +181,9 @@ impl Cluster {
         }
         condition.unreachable = true;
         for pod in self.pods_on(node) {
-            self.pods[pod].ready = false;
+            if std::mem::take(&mut self.pods[pod].ready) {
+                self.tell(pod, "unready", ctx);
+            }
             self.pod_changed(pod, ctx);
         }
         self.queue_for_taint(node, ctx);

@@ -1,16 +1,17 @@
 //! What is sent again: by TCP, where a packet vanished; by a client that retries, where a try failed.
 //!
-//! A lost SYN is sent again 1, 3, 7, 15, 31 and 63 s after the first, until the connect fails after 127 s: Linux, `TCP_TIMEOUT_INIT`
-//! (1 s, RFC 6298) doubled each time, `tcp_syn_retries` times. Each meets the rules as they are then, unless an earlier one has
-//! left a conntrack entry: an entry is confirmed when its packet leaves the Node (`nf_conntrack_confirm` in POSTROUTING), so it
-//! holds where the packet died beyond, and not where a rule dropped it or its Pod was on the Node that translated.
+//! A lost SYN is sent again 1, 2, 3, 4, 5, 7, 11, 19, 35 and 67 s after the first, until the connect fails after 131 s: Linux 6.5,
+//! `TCP_TIMEOUT_INIT` (1 s, RFC 6298) as it is for `tcp_syn_linear_timeouts` times, then doubled, `tcp_syn_retries` times. Each
+//! meets the rules as they are then, unless an earlier one has left a conntrack entry: an entry is confirmed when its packet leaves
+//! the Node (`nf_conntrack_confirm` in POSTROUTING), so it holds where the packet died beyond, and not where a rule dropped it or
+//! its Pod was on the Node that translated.
 //! Data lost on the way is sent again 0.2 s later (`TCP_RTO_MIN`), doubling, up to `tcp_retries2` times.
 
 use crate::cluster::request::BalancedTo;
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::ids::VertexId;
 use crate::retry::Verdict;
-use crate::spec::{Protocol, Via};
+use crate::spec::{Protocol, TcpSpec, Via};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// Linux `TCP_TIMEOUT_INIT`.
@@ -33,7 +34,7 @@ impl Cluster {
             return None;
         }
         if is_syn(r) {
-            let due = r.joined + backed_off(SYN_TIMEOUT, r.tries);
+            let due = r.joined + syn_timeout(&source.tcp, r.tries);
             return Some(self.connect_fails(r).map_or(due, |fails| due.min(fails)).max(now));
         }
         let answer = !is_forward(r.stage);
@@ -48,7 +49,9 @@ impl Cluster {
             Some(proxies) if r.connection.balanced_to != BalancedTo::Nothing => Some(proxies.connect_timeout),
             _ => self.sources[r.source].tcp.connect_timeout,
         };
-        timeout.map(|timeout| r.joined + timeout.saturating_sub(backed_off_sum(r.tries)))
+        let tcp = &self.sources[r.source].tcp;
+        let passed = (0..r.tries).fold(SimDuration::ZERO, |sum, k| sum + syn_timeout(tcp, k));
+        timeout.map(|timeout| r.joined + timeout.saturating_sub(passed))
     }
 
     /// The time-out of a lost packet passes: it is sent again, or its sender has tried often enough.
@@ -60,7 +63,7 @@ impl Cluster {
             return self.ask_dns_again(key, request, ctx);
         }
         let forward = is_forward(r.stage);
-        let tried = r.fresh && (r.tries >= self.sources[r.source].tcp.syn_retries || self.connect_fails(r).is_some_and(|at| at <= now));
+        let tried = r.fresh && (r.tries >= self.sources[r.source].tcp.syn_tries() || self.connect_fails(r).is_some_and(|at| at <= now));
         if forward && tried {
             let by_proxy = self.proxying(r).is_some() && r.connection.balanced_to != BalancedTo::Nothing;
             return self.give_up(key, if by_proxy { Outcome::LbTimeout } else { r.result }, ctx);
@@ -229,7 +232,7 @@ fn backed_off(first: SimDuration, tries: u8) -> SimDuration {
     (first * (1u64 << tries.min(20))).min(LONGEST_TIMEOUT)
 }
 
-/// From the first SYN to the one after so many.
-fn backed_off_sum(tries: u8) -> SimDuration {
-    (0..tries).fold(SimDuration::ZERO, |sum, k| sum + backed_off(SYN_TIMEOUT, k))
+/// From a SYN that was sent after so many others to the next.
+fn syn_timeout(tcp: &TcpSpec, tries: u8) -> SimDuration {
+    backed_off(SYN_TIMEOUT, tries.saturating_sub(tcp.syn_linear_timeouts))
 }

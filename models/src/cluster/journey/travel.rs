@@ -18,20 +18,26 @@ impl Cluster {
     /// A message is where it was expected: at the end of its leg, or before a link that queues.
     pub(in crate::cluster) fn message_reaches(&mut self, key: Key, vertex: VertexId, ctx: &mut Ctx<'_>) {
         if let Some(&request) = self.requests.get(key) {
-            self.travel(key, request, ctx.now(), vertex, ctx);
+            self.go_on(key, request, ctx.now(), (vertex, true), ctx);
         }
     }
 
-    /// Moves the message of `request`, which is at `vertex` at time `at`, as far as nothing has to be decided
-    /// in between: links without queues and Nodes that only follow a conntrack entry are passed in one go.
+    /// The message of `request` sets out from `vertex` at time `at`.
+    pub(in crate::cluster) fn travel(&mut self, key: Key, request: Request, at: SimTime, vertex: VertexId, ctx: &mut Ctx<'_>) {
+        self.go_on(key, request, at, (vertex, false), ctx);
+    }
+
+    /// Moves the message of `request`, which is at `vertex` at time `at`, perhaps under way, as far as nothing has to be decided in
+    /// between: links without queues and Nodes that only follow a conntrack entry are passed in one go.
     /// `request` is worked on as a copy and stored under `key` where the message comes to rest.
-    pub(in crate::cluster) fn travel(&mut self, key: Key, mut request: Request, mut at: SimTime, mut vertex: VertexId, ctx: &mut Ctx<'_>) {
+    fn go_on(&mut self, key: Key, mut request: Request, mut at: SimTime, place: (VertexId, bool), ctx: &mut Ctx<'_>) {
+        let (mut vertex, mut under_way) = place;
         let now = ctx.now();
         let followed = self.follows(key);
         let r = &mut request;
         loop {
             let leg = Leg { at: vertex, to: self.heading(r), flow: r.connection.flow };
-            if self.faults > 0 && (self.severed(leg.at, leg.to) || self.meets_failed_balancer(r)) {
+            if self.faults > 0 && (self.severed(leg.at, leg.to, under_way) || self.meets_failed_balancer(r)) {
                 self.store(key, request);
                 return self.lose(key, Outcome::Blackhole, ctx);
             }
@@ -53,7 +59,7 @@ impl Cluster {
             if followed {
                 self.probe_crossing(r, leg, leg.to, at, arrival);
             }
-            (at, vertex) = (arrival, vertex_then);
+            (at, vertex, under_way) = (arrival, vertex_then, false);
             r.hops = r.hops.saturating_add(hops as u16);
             if r.stage == Stage::BackToLoadBalancer && !r.ended && r.connection.target().is_some() && self.proxying(r).is_some() {
                 if at > now {

@@ -1,0 +1,438 @@
+//! Measurements of real kernels: what a run of a testbed found, against runs of the same cluster, load and script.
+//!
+//! One line is one run, so what was measured has the spread of one run: it may lie four such spreads from the mean of ours. The
+//! testbed's own delays (`constants.json` beside the file) are added to ours before latencies are compared.
+//!
+//! Of the script: `kill` is a deletion without grace, `term` one where the application stops accepting (`drain:<ms>`: after so
+//! long), `netgone` one that nobody hears of, `blackhole` a Node cut off, `stop` a process that hangs; `drop` and `sync` say when
+//! Nodes know of it.
+
+use super::Effort;
+use super::judge::{Finding, judge_run};
+use super::world::seconds;
+use crate::input::experiment::Loaded;
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use svcsim_engine::SimDuration;
+use svcsim_engine::random::{Streams, entity};
+use svcsim_models::cluster::{Outcome, run};
+use svcsim_models::dataplane::{DataPlaneSpec, SyncSpec, iptables};
+use svcsim_models::record::RunResult;
+use svcsim_models::spec::ClusterSpec;
+
+/// Replications, all of the measured length.
+const REPLICATIONS: u64 = 100;
+/// How late the kernel sends a SYN again, and how far that is from what one may expect, µs each time: the grain of its timers.
+const LATE: (f64, f64) = (20_000.0, 10_000.0);
+/// What takes less is mostly the testbed's own, of which only the middle is known, µs.
+const OWN: f64 = 1_000.0;
+/// Longer than any run: what comes so late never comes.
+const NEVER: f64 = 1e6;
+/// The experiments whose scripts are known.
+const EXPERIMENTS: [&str; 2] = ["E8", "E9"];
+
+/// One line of a file of measurements.
+#[derive(Deserialize)]
+pub(super) struct Measurement {
+    pub(super) id: String,
+    pub(super) exp: String,
+    params: Value,
+    #[serde(default)]
+    requests: u64,
+    #[serde(default)]
+    status: BTreeMap<String, u64>,
+    #[serde(default)]
+    latency_us: Map<String, Value>,
+}
+
+/// `params`, as far as runs can express them: any other key is another testbed than the one that is run.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    path: String,
+    #[serde(default)]
+    proxy: String,
+    pods: Vec<PodParams>,
+    load: Load,
+    #[serde(default)]
+    events: Vec<Op>,
+    lb: Option<Balancer>,
+    backlog: Option<u32>,
+    gone: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PodParams {
+    node: u32,
+    slots: u32,
+    queue: Option<u32>,
+    term: Option<String>,
+    backlog: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Load {
+    rate: f64,
+    duration: f64,
+    #[serde(default, rename = "seed")]
+    _seed: u64,
+    demand: String,
+    #[serde(default = "one")]
+    src: u32,
+    timeout: Option<f64>,
+    mode: Option<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// One operation of the script.
+#[derive(Deserialize)]
+struct Op {
+    at: f64,
+    op: String,
+    pod: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Balancer {
+    balance: String,
+    backend: String,
+    check: Option<Check>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    inter: f64,
+    fall: u32,
+    rise: u32,
+}
+
+/// The testbed's own delays on one path, µs.
+#[derive(Clone, Copy, Deserialize)]
+struct Delays {
+    way_in: Spread,
+    way_out: f64,
+    overshoot: Option<Spread>,
+    turnaround: Option<Spread>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+/// The testbed's own delays, by path.
+#[derive(Default, Deserialize)]
+pub(super) struct Constants {
+    paths: BTreeMap<String, Value>,
+}
+
+impl Constants {
+    fn of(&self, path: &str) -> Option<Delays> {
+        let name = if path == "lb" { "lb-pods" } else { path };
+        Delays::deserialize(self.paths.get(name)?).ok()
+    }
+}
+
+/// Runs what was measured, and compares.
+pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &Effort) -> Result<Vec<Finding>, String> {
+    if !EXPERIMENTS.contains(&measured.exp.as_str()) {
+        return Err(format!("measurements of {} are not turned into runs yet", measured.exp));
+    }
+    let params = Params::deserialize(&measured.params).map_err(|e| format!("not expressed by runs: {e}"))?;
+    let delays = constants.of(&params.path);
+    let story = Story::of(&params)?;
+    let spec = cluster(&params, &story, delays)?;
+    let is_told = story.is_told();
+    let replication = |r: u64| -> Result<BTreeMap<&'static str, f64>, String> {
+        let streams = Streams::new(effort.seed ^ entity(&measured.id), r);
+        let result = run(&spec, &streams, &|| true).map_err(|e| e.to_string())?.ok_or("interrupted")?;
+        Ok(measure(&result, is_told))
+    };
+    let samples: Vec<_> = (0..REPLICATIONS).into_par_iter().map(replication).collect::<Result<_, _>>()?;
+    let lost: u64 = measured.status.iter().filter(|(status, _)| *status != "ok").map(|(_, n)| n).sum();
+    let mut findings = vec![judge_run("requests", measured.requests as f64, &samples, (0.0, 0.0))];
+    findings.push(judge_run("lost", lost as f64, &samples, (0.0, 0.0)));
+    for (status, name) in [("refused", "refused"), ("eof", "reset")] {
+        // Behind a balancer that terminates connections a refusal reaches the client as an end.
+        if params.path != "lb" {
+            findings.push(judge_run(name, measured.status.get(status).copied().unwrap_or(0) as f64, &samples, (0.0, 0.0)));
+        }
+    }
+    if let Some(delays) = delays {
+        let floor = delays.way_in.median + delays.way_out - delays.turnaround.map_or(0.0, |t| t.median);
+        let spread = (delays.way_in.max - delays.way_in.min) / 12f64.sqrt();
+        for (key, name) in [("mean", "latency_mean_us"), ("p50", "latency_p50_us"), ("p90", "latency_p90_us"), ("p99", "latency_p99_us")] {
+            let Some(value) = measured.latency_us.get(key).and_then(Value::as_f64) else { continue };
+            let ours = samples.iter().filter_map(|s| s.get(name)).sum::<f64>() / samples.len() as f64;
+            if matches!(key, "p90" | "p99") && ours < OWN {
+                continue;
+            }
+            let again = if key == "mean" { 0.0 } else { (ours / 1e6).floor() };
+            let added = (floor + LATE.0 * again, libm::hypot(spread, LATE.1 * again));
+            findings.push(judge_run(name, value, &samples, added));
+        }
+    }
+    Ok(findings)
+}
+
+/// What a run found, in the testbed's words. `is_told`: whoever meets a Pod that is gone is told.
+fn measure(result: &RunResult, is_told: bool) -> BTreeMap<&'static str, f64> {
+    let series = &result.series[0];
+    let count = |outcomes: &[Outcome]| outcomes.iter().map(|o| series.outcomes[*o as usize]).sum::<u64>() as f64;
+    let us = |d: Option<SimDuration>| d.map_or(f64::NAN, |d| d.as_nanos() as f64 / 1e3);
+    let gone = if is_told { count(&[Outcome::Blackhole]) } else { 0.0 };
+    BTreeMap::from([
+        ("requests", series.arrivals as f64),
+        ("lost", (series.ended() - series.completed()) as f64),
+        ("refused", count(&[Outcome::Refused, Outcome::Rejected]) + gone),
+        ("reset", count(&[Outcome::Reset])),
+        ("latency_mean_us", series.latency.mean_ns().map_or(f64::NAN, |ns| ns / 1e3)),
+        ("latency_p50_us", us(series.latency.quantile(0.5))),
+        ("latency_p90_us", us(series.latency.quantile(0.9))),
+        ("latency_p99_us", us(series.latency.quantile(0.99))),
+    ])
+}
+
+/// What a script makes happen, as one of the events of experiments.
+enum Story {
+    /// Pods are removed, at these times; Nodes know after `delay` s.
+    Removals { pods: Vec<(u32, f64)>, delay: f64, killed: bool, replaced: bool, silent: bool },
+    /// A Pod cannot be reached from `at` until `healed`; it is unlisted at `dropped`.
+    Hole { pod: u32, at: f64, healed: Option<f64>, dropped: Option<f64> },
+    /// A Pod hangs.
+    Freeze { pod: u32, at: f64, until: f64 },
+    /// All Pods are unlisted.
+    Empty { at: f64 },
+}
+
+impl Story {
+    fn of(p: &Params) -> Result<Self, String> {
+        const KNOWN: [&str; 10] = ["start", "add", "drop", "sync", "term", "kill", "netgone", "blackhole", "heal", "stop"];
+        if let Some(op) = p.events.iter().find(|e| !KNOWN.contains(&e.op.as_str()) && e.op != "cont") {
+            return Err(format!("the operation `{}` is not known", op.op));
+        }
+        let ops = |name: &str| p.events.iter().filter(|e| e.op == name).collect::<Vec<_>>();
+        let time_of = |name: &str, pod: Option<u32>| p.events.iter().find(|e| e.op == name && e.pod == pod).map(|e| e.at);
+        // When Nodes know that the Pod is unlisted.
+        let known = |pod: u32| {
+            let dropped = time_of("drop", Some(pod))?;
+            p.events.iter().filter(|e| e.op == "sync" && e.at >= dropped).map(|e| e.at).reduce(f64::min)
+        };
+        let only = |name: &str| -> Result<Option<(u32, f64)>, String> {
+            match ops(name)[..] {
+                [] => Ok(None),
+                [op] => Ok(Some((op.pod.ok_or("an operation on no Pod")?, op.at))),
+                _ => Err(format!("several of `{name}` are not expressed by runs")),
+            }
+        };
+        if let Some((pod, at)) = only("blackhole")? {
+            return Ok(Self::Hole { pod, at, healed: time_of("heal", Some(pod)), dropped: known(pod) });
+        }
+        if let Some((pod, at)) = only("stop")? {
+            return Ok(Self::Freeze { pod, at, until: time_of("cont", Some(pod)).unwrap_or(NEVER) });
+        }
+        let ended: Vec<&Op> = ["term", "kill", "netgone"].iter().flat_map(|name| ops(name)).collect();
+        if ended.is_empty() {
+            let at = p.events.iter().find(|e| e.op == "sync").map(|e| e.at);
+            let all = (0..p.pods.len() as u32).all(|pod| known(pod) == at);
+            return at.filter(|_| all).map(|at| Self::Empty { at }).ok_or_else(|| "the script is not expressed by runs".to_owned());
+        }
+        let mut pods = Vec::new();
+        let mut delays = Vec::new();
+        for op in &ended {
+            let pod = op.pod.ok_or("an operation on no Pod")?;
+            pods.push((pod, op.at));
+            delays.push(known(pod).map_or(NEVER, |known| known - op.at));
+        }
+        let delay = delays[0];
+        if delays.iter().any(|d| (d - delay).abs() > 1e-9) || ended.iter().any(|op| op.op != ended[0].op) {
+            return Err("removals that differ from each other are not expressed by runs".to_owned());
+        }
+        let replaced = !ops("start").is_empty();
+        Ok(Self::Removals { pods, delay, killed: ended[0].op != "term", replaced, silent: ended[0].op == "netgone" })
+    }
+
+    /// Whether the namespace of a Pod that is gone still answers: in a cluster nobody does.
+    fn is_told(&self) -> bool {
+        matches!(self, Self::Removals { silent: false, .. })
+    }
+}
+
+/// The cluster of the testbed, its load and its script, as an experiment.
+fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterSpec, String> {
+    let unlike = |what: &str| Err(format!("{what} are not expressed by runs"));
+    let first = p.pods.first().ok_or("no Pods")?;
+    if p.pods.iter().any(|pod| (pod.slots, pod.queue, &pod.term) != (first.slots, first.queue, &first.term)) {
+        return unlike("Pods that differ");
+    }
+    if p.backlog.is_some() || p.pods.iter().any(|pod| pod.backlog.is_some()) {
+        return unlike("backlogs of connections");
+    }
+    // All of them choose evenly at random.
+    if !["", "nft", "iptables-legacy", "iptables-nft"].contains(&p.proxy.as_str()) {
+        return unlike(&format!("rules of `{}`", p.proxy));
+    }
+    if p.gone.is_some() {
+        return unlike("unreachable routes");
+    }
+    if p.load.mode.as_deref().is_some_and(|mode| mode != "conn") {
+        return unlike("connections that are opened beforehand");
+    }
+    if matches!(story, Story::Empty { .. }) && p.load.src < 100 {
+        return unlike("limits of ICMP errors to one address");
+    }
+    let (via, from) = match p.path.as_str() {
+        "clusterip" => ("ClusterIP", json!({"workload": "client"})),
+        "lb" => ("LoadBalancer", json!({"site": "outside"})),
+        other => return unlike(&format!("requests by the path `{other}`")),
+    };
+    let by_balancer = via == "LoadBalancer";
+    let overhead = delays.map_or(0.0, |d| d.overshoot.map_or(0.0, |o| o.median) + d.turnaround.map_or(0.0, |t| t.median));
+    // A Pod that cannot be reached has a Node of its own, so that nobody else is cut off with it.
+    let apart = matches!(story, Story::Hole { .. });
+    let node_of = |i: usize, pod: &PodParams| format!("lab-{}", if apart { i as u32 + 1 } else { pod.node.saturating_sub(1) });
+    let nodes = if apart { p.pods.len() as u32 + 1 } else { p.pods.iter().map(|pod| pod.node).max().unwrap_or(1) };
+    let (events, to_node, replaced) = events(story, by_balancer);
+    let startup = if replaced { "0s".to_owned() } else { seconds(NEVER) };
+    let mut behaviour = json!({
+        "serviceTime": service_time(&p.load.demand, overhead)?, "concurrency": first.slots, "startup": startup, "atSigterm": "stopAccepting",
+    });
+    if let Some(queue) = first.queue {
+        behaviour["queueLimit"] = queue.into();
+    }
+    // Without a probe a Pod is Ready before it listens, and those that never do would be endpoints.
+    let deployment = |name: &str, replicas: usize| {
+        let container = if replaced {
+            json!({"name": name})
+        } else {
+            json!({"name": name, "readinessProbe": {"periodSeconds": 1, "failureThreshold": 1_000}})
+        };
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                     "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}},
+        })
+    };
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"type": if by_balancer { "LoadBalancer" } else { "ClusterIP" }, "selector": {"app": "web"}, "ports": [{"port": 80}]},
+    });
+    let mut experiment = json!({
+        "apiVersion": "svcsim/v1alpha1", "kind": "Experiment", "metadata": {"name": "testbed"},
+        "kubernetes": {"objects": [deployment("web", p.pods.len()), deployment("client", 1), service],
+                       "nodes": {"zones": ["lab"], "perZone": nodes}},
+        "network": {"shape": {"oneSwitch": {"node": {"delay": "0s"}}}, "sites": {"outside": {"link": {"delay": "0s"}}}},
+        "pods": {"web": behaviour, "client": {"serviceTime": "0s", "concurrency": 1}},
+        "propagation": {"publish": "0s", "toNode": seconds(to_node)},
+        "traffic": {"load": {
+            "from": from, "to": "web", "via": via, "arrivals": {"poisson": {"rate": format!("{}/s", p.load.rate)}},
+            "clients": p.load.src, "timeout": seconds(p.load.timeout.unwrap_or(10_000.0) / 1e3),
+            // Whoever is told does not try again.
+            "tcp": {"retransmit": !story.is_told()},
+        }},
+        "events": events,
+        "run": {"duration": seconds(p.load.duration), "window": seconds(p.load.duration)},
+    });
+    if by_balancer {
+        experiment["loadBalancer"] = balancer(p.lb.as_ref())?;
+    }
+    let errors = |e: Vec<crate::input::error::InputError>| e.iter().map(|e| format!("{}: {}", e.field, e.problem)).collect::<String>();
+    let loaded = Loaded::parse(Path::new("testbed.yaml"), &experiment.to_string(), &[]).map_err(errors)?;
+    let mut spec = loaded.spec(&[]).map_err(|e| errors(vec![e]))?;
+    spec.data_plane = DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, sync: SyncSpec::INSTANT });
+    let drains = first.term.as_deref().and_then(|t| t.strip_prefix("drain:")).and_then(|ms| ms.parse::<f64>().ok());
+    let killed = matches!(story, Story::Removals { killed: true, .. } | Story::Empty { .. });
+    for workload in &mut spec.workloads {
+        if workload.name == "web" {
+            workload.placed_on = p.pods.iter().enumerate().map(|(i, pod)| node_of(i, pod)).collect();
+            workload.pre_stop = SimDuration::from_nanos_f64(drains.unwrap_or(0.0) * 1e6);
+            workload.termination_grace = SimDuration::from_secs(if killed { 0 } else { 30 });
+        } else {
+            workload.placed_on = vec!["lab-0".to_owned()];
+        }
+    }
+    svcsim_models::cluster::check(&spec).map_err(|e| e.to_string())?;
+    Ok(spec)
+}
+
+/// The events of an experiment; how long Nodes take to hear of changes; whether Pods that go are replaced.
+fn events(story: &Story, by_balancer: bool) -> (Value, f64, bool) {
+    let pod = |place: u32| json!({"workload": "web", "place": place});
+    let mut events = Map::new();
+    let mut add = |at: f64, lasts: Option<f64>, action: Value| {
+        let mut event = json!({"at": seconds(at), "do": action});
+        if let Some(lasts) = lasts {
+            event["for"] = seconds(lasts).into();
+        }
+        events.insert(format!("e{}", events.len()), event);
+    };
+    let (to_node, replaced) = match story {
+        Story::Removals { pods, delay, replaced, .. } => {
+            for (place, at) in pods {
+                // Nobody tells a balancer of the testbed but its own checks.
+                let action = if by_balancer { json!({"podCrash": pod(*place)}) } else { json!({"podDelete": pod(*place)}) };
+                add(*at, None, action);
+            }
+            (*delay, *replaced)
+        }
+        Story::Hole { pod: place, at, healed, dropped } => {
+            add(*at, healed.map(|healed| healed - at), json!({"nodeCut": {"node": format!("lab-{}", place + 1)}}));
+            if let Some(dropped) = dropped {
+                add(*dropped, None, json!({"podDelete": pod(*place)}));
+            }
+            (0.0, false)
+        }
+        Story::Freeze { pod: place, at, until } => {
+            add(*at, Some(until - at), json!({"podPause": pod(*place)}));
+            (0.0, false)
+        }
+        Story::Empty { at } => {
+            add(*at, None, json!({"scale": {"workload": "web", "replicas": 0}}));
+            (0.0, false)
+        }
+    };
+    (Value::Object(events), to_node, replaced)
+}
+
+/// A balancer that spreads connections over Pods and finds out by its checks alone.
+fn balancer(lb: Option<&Balancer>) -> Result<Value, String> {
+    let lb = lb.ok_or("no `lb`")?;
+    if (lb.balance.as_str(), lb.backend.as_str()) != ("roundrobin", "pods") {
+        return Err(format!("a balancer with `{}` over {} is not expressed by runs yet", lb.balance, lb.backend));
+    }
+    let check = lb.check.as_ref().ok_or("a balancer without checks is not expressed by runs yet")?;
+    let inter = seconds(check.inter / 1e3);
+    Ok(json!({"ipTargets": {
+        "algorithm": "roundRobin", "registrationDelay": "0s", "deregistrationDelay": seconds(NEVER),
+        "healthCheck": {"interval": inter, "timeout": inter, "healthyThreshold": check.rise, "unhealthyThreshold": check.fall},
+    }}))
+}
+
+/// The law of the work that requests ask for, with what the testbed adds to it.
+fn service_time(demand: &str, overhead_us: f64) -> Result<Value, String> {
+    let us = |us: f64| seconds(us / 1e6);
+    let mut parts = demand.split(':');
+    let law = parts.next().unwrap_or_default();
+    let numbers: Vec<f64> =
+        parts.map(|n| n.parse().map_err(|_| format!("the demand `{demand}` is not known"))).collect::<Result<_, _>>()?;
+    let drawn = match (law, &numbers[..]) {
+        ("zero", []) => return Ok(us(overhead_us.max(0.001)).into()),
+        ("det", [value]) => return Ok(us(value + overhead_us).into()),
+        ("exp", [mean]) => json!({"exponential": {"mean": us(*mean)}}),
+        ("logn", [mean, cv]) => json!({"lognormal": {"mean": us(*mean), "cv": cv}}),
+        _ => return Err(format!("the demand `{demand}` is not known")),
+    };
+    Ok(json!({"shifted": {"by": us(overhead_us), "dist": drawn}}))
+}
