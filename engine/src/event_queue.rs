@@ -245,7 +245,9 @@ impl<E: Copy> EventQueue<E> {
             rung.buckets.resize_with(rung.used, Vec::new);
         }
         self.live += 1;
-        start.saturating_add((rung.used as u64) << rung.shift)
+        // A rung of years may end beyond the last nanosecond there is.
+        let end = u128::from(start) + ((rung.used as u128) << rung.shift);
+        u64::try_from(end).unwrap_or(u64::MAX)
     }
 
     /// Appends `entries`, in order of insertion, to the buckets of the finest rung.
@@ -312,23 +314,26 @@ mod tests {
         for &(op, x) in script {
             match op % 8 {
                 0..=3 => {
-                    let delay = match op / 8 % 6 {
+                    let delay = match op / 8 % 7 {
                         0 => 0,
                         1 => x % 4,
                         2 => x % 1_000,
                         3 => x % 1_000_000,
                         4 => x % 100_000_000_000,
+                        // Years, up to the end of time.
+                        5 => x,
                         _ => 7,
                     };
                     let repeats = if op / 64 == 3 { 40 } else { 1 };
                     for _ in 0..repeats {
-                        queue.push(SimTime::from_nanos(now + delay), next);
-                        oracle.push(now + delay, next);
+                        let time = now.saturating_add(delay);
+                        queue.push(SimTime::from_nanos(time), next);
+                        oracle.push(time, next);
                         next += 1;
                     }
                 }
                 4 => {
-                    let end = now + x % 10_000;
+                    let end = now.saturating_add(x % 10_000);
                     let expected = oracle.pop_until(end);
                     assert_eq!(queue.pop_until(SimTime::from_nanos(end)).map(|(t, e)| (t.as_nanos(), e)), expected);
                     now = expected.map_or(now, |(t, _)| t);
@@ -377,5 +382,19 @@ mod tests {
         queue.push(SimTime::ZERO, 'a');
         assert_eq!(queue.pop(), Some((SimTime::ZERO, 'a')));
         assert_eq!(queue.pop(), Some((SimTime::MAX, 'z')));
+    }
+
+    /// The rung of these ends beyond what 64 bits hold.
+    #[test]
+    fn years_do_not_overtake_hours() {
+        let hour = 3_600_000_000_000;
+        let mut queue = EventQueue::new();
+        queue.push(SimTime::from_nanos(hour), 'a');
+        queue.push(SimTime::from_nanos(10_000_000_000_000_000_000), 'z');
+        assert_eq!(queue.pop().map(|(_, e)| e), Some('a'));
+        queue.push(SimTime::from_nanos(3 * hour), 'c');
+        queue.push(SimTime::from_nanos(2 * hour), 'b');
+        let rest: String = std::iter::from_fn(|| queue.pop()).map(|(_, e)| e).collect();
+        assert_eq!(rest, "bcz");
     }
 }

@@ -293,6 +293,33 @@ fn faults_that_could_do_nothing_are_errors() {
     assert_eq!(error.field, "events.fault.do.dnsFailure", "{error}");
 }
 
+/// Up for ten minutes and down for one on average: ten elevenths of the time.
+#[test]
+fn what_is_counted_from_repairs_is_up_and_down_in_turn() {
+    let mut spec = world();
+    source(&mut spec).arrivals = poisson(0.01);
+    spec.run = RunSpec { warm_up: SimDuration::ZERO, duration: secs(300_000), window: secs(300_000) };
+    let exponential = |mean| DistSpec::Exponential { mean: secs(mean) };
+    for name in ["n0", "n1", "n2"] {
+        let once = EventSpec::at(secs(0), Action::NodeCut(node(name))).lasting(exponential(60));
+        spec.events.insert(name.to_owned(), EventSpec { at: None, uptime: Some(exponential(600)), ..once });
+    }
+    let available = |name: &str, run: &RunResult| {
+        let (mut up, mut since, mut is_up) = (0.0, 0.0, true);
+        for mark in run.marks.iter().filter(|m| m.name == name) {
+            let now = mark.time.as_secs_f64();
+            assert_eq!(mark.began, is_up, "{name} at {now}");
+            up += if is_up { now - since } else { 0.0 };
+            (since, is_up) = (now, !is_up);
+        }
+        up / since
+    };
+    let runs = replicate(&spec, 20);
+    for name in ["n0", "n1", "n2"] {
+        assert_near(name, runs.iter().map(|run| available(name, run)), 10.0 / 11.0, 0.005);
+    }
+}
+
 /// One Pod that hangs from 5 s to 35 s, and connects that are given up after 5 s.
 fn hanging(pod: PodBehaviour) -> ClusterSpec {
     let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0"], pod)], traffic(Origin::Cluster, Via::ClusterIP, 10.0));
@@ -304,8 +331,8 @@ fn hanging(pod: PodBehaviour) -> ClusterSpec {
     spec
 }
 
-/// A backlog of 9 holds ten connections. The SYNs of all others are dropped, and sent again four times a second apart: those that
-/// came until four seconds before the end are lost, the rest get through.
+/// A backlog of 9 holds ten connections. The SYNs of all others are dropped, and sent again each second up to the fourth: those that came until
+/// four seconds before the end are lost, the rest get through.
 #[test]
 fn the_accept_queue_of_a_pod_that_hangs_holds_its_backlog_and_one_more() {
     let s = series(&hanging(PodBehaviour { backlog: 9, ..quick() }), 0);
@@ -397,32 +424,5 @@ fn a_node_says_that_it_rejects_only_so_often() {
         let all = world(secs(1), true, timeout);
         assert_eq!((count(&all, Outcome::Rejected), others(&all, &[Outcome::Rejected])), (all.ended(), 0), "{:?}", all.outcomes);
         assert!(all.ended() > 700 && all.lost.keys().all(|(_, place)| matches!(place, Place::Node(_))), "{:?}", all.lost);
-    }
-}
-
-/// Up for ten minutes and down for one on average: ten elevenths of the time.
-#[test]
-fn what_is_counted_from_repairs_is_up_and_down_in_turn() {
-    let mut spec = world();
-    source(&mut spec).arrivals = poisson(0.01);
-    spec.run = RunSpec { warm_up: SimDuration::ZERO, duration: secs(300_000), window: secs(300_000) };
-    let exponential = |mean| DistSpec::Exponential { mean: secs(mean) };
-    for name in ["n0", "n1", "n2"] {
-        let once = EventSpec::at(secs(0), Action::NodeCut(node(name))).lasting(exponential(60));
-        spec.events.insert(name.to_owned(), EventSpec { at: None, uptime: Some(exponential(600)), ..once });
-    }
-    let available = |name: &str, run: &RunResult| {
-        let (mut up, mut since, mut is_up) = (0.0, 0.0, true);
-        for mark in run.marks.iter().filter(|m| m.name == name) {
-            let now = mark.time.as_secs_f64();
-            assert_eq!(mark.began, is_up, "{name} at {now}");
-            up += if is_up { now - since } else { 0.0 };
-            (since, is_up) = (now, !is_up);
-        }
-        up / since
-    };
-    let runs = replicate(&spec, 20);
-    for name in ["n0", "n1", "n2"] {
-        assert_near(name, runs.iter().map(|run| available(name, run)), 10.0 / 11.0, 0.005);
     }
 }

@@ -67,7 +67,6 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let rare: Vec<&str> = ["failed_fraction", "refused_fraction"].into_iter().filter(|name| expected(name) < FEWEST).collect();
     let measure = move |results: &[RunResult]| {
         let mut found = results.first().map(|run| measured(run, &names, duration)).unwrap_or_default();
-        eprintln!("{found:?}");
         found.retain(|name, _| !rare.contains(name));
         found
     };
