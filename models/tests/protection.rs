@@ -281,3 +281,26 @@ fn who_does_not_choose_the_pod_can_eject_none() {
         assert_eq!(check(&at_envoy).expect_err(field).field, format!("loadBalancer.envoy.proxies.{field}"));
     }
 }
+
+/// A Pod that hangs: an ALB asks by HTTP, finds out after two checks of 5 s each, 15 s apart, and sends no more there; who only connects
+/// finds nothing wrong. The ALB answers 504 for what it has sent there.
+#[test]
+fn an_alb_notices_a_pod_that_hangs_and_one_that_only_connects_does_not() {
+    let of = |preset| {
+        let traffic = TrafficSpec { clients: 20, timeout: Some(secs(70)), ..traffic(internet(), Via::LoadBalancer, 100.0) };
+        let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0"; 4], quick())], traffic);
+        spec.workloads[0].probes = Probes::default();
+        spec.load_balancer = LoadBalancerSpec::of(preset);
+        hangs(&mut spec, 2, 20);
+        spec.run = RunSpec { duration: secs(120), warm_up: SimDuration::ZERO, window: secs(1) };
+        series(&spec, 0)
+    };
+    let alb = of(Preset::AwsAlbIp);
+    assert_eq!(others(&alb, &[Outcome::Completed, Outcome::LbTimeout]), 0, "{:?}", alb.outcomes);
+    assert!(alb.lost.keys().all(|(_, place)| *place == Place::LoadBalancer));
+    // Each fourth request, for the rest of an interval, an interval and a time-out: 20 to 35 s.
+    let sent_there = count(&alb, Outcome::LbTimeout) as f64 / 25.0;
+    assert!((19.0..37.0).contains(&sent_there), "it was used for {sent_there} s");
+    let connects = of(Preset::IpTargets);
+    assert_chance("of 100 s of 120", count(&connects, Outcome::TimedOut), connects.arrivals, 0.25 * 100.0 / 120.0);
+}
