@@ -27,6 +27,10 @@ define_id! {
     pub struct ServiceId;
 }
 define_id! {
+    /// A load balancer: one port of a Service of type LoadBalancer.
+    pub struct BalancerId;
+}
+define_id! {
     /// Something that the experiment makes happen.
     pub struct EventId;
 }

@@ -31,7 +31,8 @@ fn assert_shares(what: &str, s: &SeriesResult, expected: &[f64]) {
 
 /// News is instant, so that only the balancer takes time.
 fn instant_news(spec: &mut ClusterSpec) {
-    spec.propagation = PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(SimDuration::ZERO) };
+    spec.propagation =
+        PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(SimDuration::ZERO), to_dns: constant(SimDuration::ZERO) };
 }
 
 fn deletes_at(spec: &mut ClusterSpec, at: SimDuration) {
@@ -325,7 +326,6 @@ fn a_balancer_without_targets_has_none() {
 
 /// Each port of a Service has targets of its own: Pods without the named port get nothing that is for it.
 #[test]
-#[ignore = "a Service has one balancer, whose targets are the endpoints of its first port: half goes to Pods without the port dialled"]
 fn pod_targets_are_those_of_the_port_dialled() {
     let port = |name: &str, number| ContainerPortSpec { name: name.to_owned(), protocol: Protocol::Tcp, number };
     let mut old = web(&["n0"], quick());

@@ -21,7 +21,11 @@ fn terminations(pod: PodBehaviour) -> ClusterSpec {
     let pod = PodBehaviour { startup: constant(secs(1)), ..pod };
     let traffic = TrafficSpec { clients: 30, ..traffic(workload_origin("caller"), Via::ClusterIP, RATE) };
     let mut spec = spec(nodes_in(&[""; 8]), vec![web(&SITES, pod), callers(&["n5", "n6", "n7"])], traffic);
-    spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: DistSpec::Uniform { min: SimDuration::ZERO, max: secs(1) } };
+    spec.propagation = PropagationSpec {
+        publish: constant(ms(100)),
+        to_node: DistSpec::Uniform { min: SimDuration::ZERO, max: secs(1) },
+        to_dns: constant(SimDuration::ZERO),
+    };
     deletions(&mut spec, "web", constant(ms(4_010)));
     spec.run.duration = secs(44);
     spec
@@ -90,7 +94,8 @@ fn nodes_learn_independently() {
 fn the_loss_grows_with_the_delay_of_the_news() {
     for delay_ms in [50, 400] {
         let mut spec = terminations(quick());
-        spec.propagation = PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(ms(delay_ms)) };
+        spec.propagation =
+            PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(ms(delay_ms)), to_dns: constant(SimDuration::ZERO) };
         let runs = replicate(&spec, REPLICATIONS);
         let lost = runs.iter().map(|r| per(r, "terminate", &[Outcome::Refused, Outcome::Blackhole]));
         assert_near(format!("lost per termination, {delay_ms} ms late"), lost, RATE_OF_ONE * delay_ms as f64 / 1e3, 0.05);
@@ -316,7 +321,7 @@ fn losing_one_of_two(every: SimDuration, threshold: u32) -> ClusterSpec {
     let every_second =
         HealthCheck { interval: secs(1), from_end: false, timeout: secs(1), healthy_threshold: threshold, unhealthy_threshold: threshold };
     *health_check(&mut spec) = every_second;
-    spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(50)) };
+    spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(50)), to_dns: constant(SimDuration::ZERO) };
     deletions(&mut spec, "web", constant(every));
     spec.run.duration = secs(10);
     spec

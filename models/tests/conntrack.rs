@@ -267,7 +267,8 @@ fn two_deletions(sync: SyncSpec) -> ClusterSpec {
     let traffic = traffic(workload_origin("caller"), Via::ClusterIP, 500.0);
     let mut spec = spec(nodes_in(&[""; 6]), vec![web(&["n0", "n1"], pod), other, callers(&["n4", "n5"])], traffic);
     spec.data_plane = DataPlaneSpec::Nftables(nftables::Spec { lookup: SimDuration::ZERO, sync });
-    spec.propagation = PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(SimDuration::ZERO) };
+    spec.propagation =
+        PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(SimDuration::ZERO), to_dns: constant(SimDuration::ZERO) };
     for (name, at) in [("web", secs(2)), ("web-b", ms(2_200))] {
         deletions(&mut spec, name, constant(at));
     }

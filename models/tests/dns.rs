@@ -91,7 +91,8 @@ fn a_pod_that_is_gone_is_dialled_until_answers_expire() {
         let mut spec = headless(&["n0", "n1", "n2", "n3"], 10, 10.0 * EACH, dns(ttl, Pick::Random));
         spec.workloads[0].pod.startup = constant(secs(1_000));
         // Kube-proxies learn never; nobody asks them.
-        spec.propagation = PropagationSpec { publish: constant(ms(50)), to_node: constant(secs(1_000)) };
+        spec.propagation =
+            PropagationSpec { publish: constant(ms(50)), to_node: constant(secs(1_000)), to_dns: constant(SimDuration::ZERO) };
         deletions(&mut spec, "web", constant(secs(5)));
         spec.run.duration = ms(9_999);
         let runs: Vec<SeriesResult> = (0..60).map(|r| series(&spec, r)).collect();
@@ -102,6 +103,26 @@ fn a_pod_that_is_gone_is_dialled_until_answers_expire() {
         let lost = runs.iter().map(|s| count(s, Outcome::Blackhole) as f64);
         assert_near(format!("lost with a time to live of {ttl}"), lost, 10.0 * EACH / 4.0 * (until - 5.0), 0.07);
     }
+}
+
+/// DNS hears of a change after its own delay, and while the control plane is out it hears of nothing.
+#[test]
+fn dns_answers_by_what_it_has_heard_of() {
+    let mut spec = headless(&["n0", "n1", "n2", "n3"], 10, 400.0, dns(SimDuration::ZERO, Pick::Random));
+    spec.propagation.to_dns = constant(secs(2));
+    spec.run.duration = secs(20);
+    spec.workloads[0].pod.startup = constant(secs(100));
+    let first = PodTarget { place: Some(0), ..any_pod_of("web") };
+    spec.events.insert("gone".to_owned(), EventSpec::at(secs(5), Action::PodDelete(first.clone())));
+    let run = |spec: &ClusterSpec, r| series(spec, r);
+    let lost = |s: &SeriesResult| (s.arrivals - s.completed()) as f64;
+    assert_near("published after 50 ms, heard of 2 s later", (0..20).map(|r| lost(&run(&spec, r))), 100.0 * 2.05, 0.05);
+    let oldest = run(&spec, 0).staleness.max();
+    assert!(oldest > Some(ms(2_000)) && oldest < Some(ms(2_060)), "{oldest:?}");
+    spec.events.insert("gone".to_owned(), EventSpec::at(secs(5), Action::PodCrash(first)));
+    let outage = EventSpec::at(ms(6_500), Action::ControlPlaneOutage(Everything {})).lasting(constant(ms(9_500)));
+    spec.events.insert("outage".to_owned(), outage);
+    assert_near("heard of when that is over", (0..20).map(|r| lost(&run(&spec, r))), 100.0 * 11.0, 0.05);
 }
 
 /// `first`: all that a client sends until its answer expires goes to one Pod. So its shares are those of independent draws, one

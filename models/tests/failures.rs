@@ -148,6 +148,20 @@ fn a_zone_that_was_cut_off_catches_up() {
     assert!(lost_between(&spec, secs(10), secs(20)) > RATE * 9.0, "and all Pods are outside it");
 }
 
+/// There is nothing to list from while the control plane is out.
+#[test]
+fn a_zone_that_is_back_catches_up_when_the_control_plane_is() {
+    let mut spec = with(EventSpec::at(secs(10), Action::ZonePartition(zone("c"))).lasting(constant(secs(2))));
+    spec.events
+        .insert("delete".to_owned(), EventSpec::at(ms(10_100), Action::PodDelete(PodTarget { place: Some(0), ..any_pod_of("web") })));
+    let outage = EventSpec::at(secs(11), Action::ControlPlaneOutage(Everything {})).lasting(constant(secs(19)));
+    spec.events.insert("outage".to_owned(), outage);
+    spec.workloads[0].pod.startup = constant(secs(200));
+    let between = |from, until| lost_between(&spec, from, until) / (until.as_secs_f64() - from.as_secs_f64());
+    assert!((between(ms(12_600), secs(30)) / (RATE / 4.0) - 1.0).abs() < 0.1, "{}", between(ms(12_600), secs(30)));
+    assert_eq!(lost_between(&spec, ms(30_001), secs(60)), 0.0);
+}
+
 /// Nobody hears what a Pod on a Node that is cut off does.
 #[test]
 fn a_kubelet_that_nobody_reaches_reports_nothing() {

@@ -115,7 +115,7 @@ fn worlds() -> impl Strategy<Value = ClusterSpec> {
         spec.events.extend(events.into_iter().map(|(name, event)| (name.to_owned(), event)));
         (spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy) = (external, internal);
         let every = |max| DistSpec::Uniform { min: SimDuration::ZERO, max: ms(max) };
-        spec.propagation = PropagationSpec { publish: every(20), to_node: every(100) };
+        spec.propagation = PropagationSpec { publish: every(20), to_node: every(100), to_dns: constant(SimDuration::ZERO) };
         health_check(&mut spec).interval = ms(70);
         health_check(&mut spec).timeout = ms(70);
         balancer(&mut spec).delay = every(1);

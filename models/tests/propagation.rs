@@ -13,7 +13,7 @@ fn one_deletion(pods: usize) -> ClusterSpec {
     let traffic = TrafficSpec { clients: 30, ..traffic(workload_origin("caller"), Via::ClusterIP, 500.0) };
     let web = WorkloadSpec { pre_stop: secs(30), termination_grace: secs(60), ..web(&sites[..pods], pod) };
     let mut spec = spec(nodes_in(&[""; 8]), vec![web, callers(&["n5", "n6", "n7"])], traffic);
-    spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(400)) };
+    spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(400)), to_dns: constant(SimDuration::ZERO) };
     deletions(&mut spec, "web", constant(secs(4)));
     spec.run.duration = secs(7);
     spec

@@ -154,7 +154,7 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         proxy: ProxySpec::default(),
         conntrack: ConntrackSpec::default(),
         load_balancer: LoadBalancerSpec::default(),
-        propagation: PropagationSpec { publish: constant(ms(50)), to_node: constant(ms(450)) },
+        propagation: PropagationSpec { publish: constant(ms(50)), to_node: constant(ms(450)), to_dns: constant(SimDuration::ZERO) },
         endpoint_slices: EndpointSlicesSpec::default(),
         autoscaling: AutoscalingSpec::default(),
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),

@@ -1,6 +1,6 @@
 //! [`Event`]: everything that can happen.
 
-use crate::ids::{EventId, NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
+use crate::ids::{BalancerId, EventId, NodeId, PodId, ServiceId, SourceId, VertexId, WorkloadId};
 use crate::load_balancer::Target;
 use svcsim_engine::Key;
 
@@ -60,36 +60,36 @@ pub enum Event {
     },
     /// A load balancer checks one of its targets.
     HealthCheck {
-        /// The Service whose load balancer it is.
-        service: ServiceId,
+        /// Which load balancer.
+        balancer: BalancerId,
         /// The target.
         target: Target,
     },
     /// A load balancer's check of a target has had no answer for too long.
     CheckTimesOut {
-        /// The Service whose load balancer it is.
-        service: ServiceId,
+        /// Which load balancer.
+        balancer: BalancerId,
         /// The target.
         target: Target,
     },
     /// A target is registered with a load balancer.
     TargetRegistered {
-        /// The Service whose load balancer it is.
-        service: ServiceId,
+        /// Which load balancer.
+        balancer: BalancerId,
         /// The target.
         target: Target,
     },
     /// A target gets no new connections any more.
     TargetDeregistered {
-        /// The Service whose load balancer it is.
-        service: ServiceId,
+        /// Which load balancer.
+        balancer: BalancerId,
         /// The target.
         target: Target,
     },
     /// A deregistered target's connections are reset.
     TargetCut {
-        /// The Service whose load balancer it is.
-        service: ServiceId,
+        /// Which load balancer.
+        balancer: BalancerId,
         /// The target.
         target: Target,
     },
@@ -200,6 +200,16 @@ pub enum Event {
         /// The Service.
         service: ServiceId,
     },
+    /// A published change reaches DNS.
+    DnsHears {
+        /// The Service.
+        service: ServiceId,
+    },
+    /// A Node that was lost lists what it missed.
+    NodeCatchesUp {
+        /// Which.
+        node: NodeId,
+    },
     /// A Node's proxy begins to write its rules.
     SyncStarts {
         /// Which Node.
@@ -223,6 +233,8 @@ impl Event {
         matches!(
             self,
             Self::EndpointsPublished { .. }
+                | Self::SlicesWritten { .. }
+                | Self::DnsHears { .. }
                 | Self::EndpointsReachNodes { .. }
                 | Self::NodeUnreachable { .. }
                 | Self::TaintsReviewed

@@ -36,7 +36,7 @@ use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, IcmpLimit, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
-use crate::ids::{EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
+use crate::ids::{BalancerId, EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::outlier_detection::Outliers;
@@ -49,7 +49,7 @@ use crate::spec::{
 use crate::workload::Arrivals;
 use control::{Autoscaler, Condition, Evictions, Meter, Planned, Version};
 use probe::Probe;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
@@ -88,6 +88,8 @@ pub enum Purpose {
     Dns = 13,
     /// When in each of their periods metrics-server and autoscalers look.
     Autoscaler = 14,
+    /// How long changes take to reach DNS.
+    DnsView = 29,
     /// What a degraded link does to messages.
     Degradation = 30,
     /// Pauses before retries of a source's clients.
@@ -105,13 +107,15 @@ pub struct Cluster {
     /// How many rules the Services need, by the EndpointSlices last written.
     rules: RuleSet,
     endpoints: IdVec<ServiceId, EndpointState>,
-    /// The EndpointSlices last written, which DNS answers by.
+    /// The EndpointSlices last written.
     published: IdVec<ServiceId, Rc<EndpointSet>>,
+    /// Those that DNS has heard of last, and answers by.
+    known_to_dns: IdVec<ServiceId, Rc<EndpointSet>>,
     /// The newest endpoints that all Nodes know, which they share.
     common: Rc<EndpointTable>,
     /// Each zone's part of the Nodes' CPU, for hints in its proportion.
     cpu_ratios: Option<BTreeMap<ZoneId, f64>>,
-    load_balancers: IdVec<ServiceId, Option<Balancer>>,
+    load_balancers: IdVec<BalancerId, Balancer>,
     workloads: IdVec<WorkloadId, Workload>,
     replicas: IdVec<ReplicaId, Replica>,
     pods: IdVec<PodId, Pod>,
@@ -202,12 +206,22 @@ struct EndpointState {
     ready: u32,
     /// Fewest ready Pods since the timeline's window began.
     ready_fewest: u32,
+    /// The load balancers in front, by port; none if it has none.
+    balancers: Vec<BalancerId>,
+    /// What is on its way to DNS, and when the last of it will be there.
+    to_dns: VecDeque<Rc<EndpointSet>>,
+    at_dns: SimTime,
 }
 
-/// A Service's load balancer, and what it was told to have as targets.
+/// The load balancer of one port of a Service, and what it was told to have as targets.
 struct Balancer {
+    service: ServiceId,
+    port: u16,
     lb: LoadBalancer,
     targets: BTreeSet<Target>,
+    /// Targets that are being registered or deregistered, and since when there are some.
+    orders: u32,
+    behind_since: Option<SimTime>,
     /// Failures of it that are not repaired.
     failures: u32,
     /// Limits on what it has under way.
@@ -272,8 +286,8 @@ struct Source {
     port: u16,
     protocol: Protocol,
     via: Via,
-    /// Whether packets pass the load balancer: not from inside, where every Node translates its address itself (KEP-1860).
-    balanced: bool,
+    /// The load balancer that it dials, if there is one in front.
+    balancer: Option<BalancerId>,
     /// How packets that a load balancer hands on are addressed, and those of others.
     address: Address,
     /// Cumulative shares of the clients; none: all send alike.
@@ -342,6 +356,8 @@ struct Update {
 struct Propagation {
     publish: Dist,
     to_node: Dist,
+    to_dns: Dist,
+    dns_stream: Stream,
     batch_period: SimDuration,
     max_per_slice: usize,
     writes: RateLimit,
@@ -367,17 +383,19 @@ impl Model for Cluster {
             Event::TryExpires { request } => self.expire_try(request, ctx),
             Event::GatewayTimesOut { source } => self.gateway_times_out(source, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
-            Event::HealthCheck { service, target } => self.check_health(service, target, ctx),
-            Event::CheckTimesOut { service, target } => self.checked(service, target, load_balancer::Probe::TimedOut, ctx),
-            Event::TargetRegistered { service, target } => self.target_registered(service, target, ctx),
-            Event::TargetDeregistered { service, target } => self.target_deregistered(service, target, ctx),
-            Event::TargetCut { service, target } => self.draining_ends(service, target, ctx),
+            Event::HealthCheck { balancer, target } => self.check_health(balancer, target, ctx),
+            Event::CheckTimesOut { balancer, target } => self.checked(balancer, target, load_balancer::Probe::TimedOut, ctx),
+            Event::TargetRegistered { balancer, target } => self.target_registered(balancer, target, ctx),
+            Event::TargetDeregistered { balancer, target } => self.target_deregistered(balancer, target, ctx),
+            Event::TargetCut { balancer, target } => self.draining_ends(balancer, target, ctx),
             Event::Happens { event } => self.happens(event, ctx),
             Event::Repaired { event, occurrence } => self.repaired(event, occurrence, ctx),
             Event::DrainGoesOn { node } => self.drain_goes_on(node, ctx),
             Event::Reconcile { workload } => self.reconcile(workload, ctx),
             Event::MetricsScraped => self.scrape_metrics(ctx),
             Event::AutoscalerSyncs { workload } => self.autoscaler_syncs(workload, ctx),
+            Event::DnsHears { service } => self.dns_hears(service),
+            Event::NodeCatchesUp { node } => self.catch_up(node, ctx),
             Event::NodeUnreachable { node, failure } => self.node_unreachable(node, failure, ctx),
             Event::TaintsReviewed => self.review_taints(ctx),
             Event::NodeEvicts { node, failure } => self.node_evicts(node, failure, ctx),

@@ -10,7 +10,7 @@ use super::{Cluster, Outcome, Request, Source, Stage};
 use crate::api::{Endpoint, HintLevel};
 use crate::dataplane::{Address, Approach, Candidates, Packet, Scope, Sender, VirtualServer};
 use crate::explain::{Candidate, Explanation, Step, What};
-use crate::ids::{NodeId, ServiceId, SourceId, VertexId};
+use crate::ids::{NodeId, SourceId, VertexId};
 use crate::load_balancer::{ClientAddress, Target};
 use crate::network::Leg;
 use crate::spec::{Protocol, TrafficDistribution, Via};
@@ -191,9 +191,9 @@ impl Cluster {
         self.note(at, leaves, place, What::Follows { entry, back }, vec![note.to_owned()]);
     }
 
-    /// What the load balancer of `service` may choose from.
-    pub(super) fn probe_targets(&self, service: ServiceId) -> Vec<Candidate> {
-        let Some(balancer) = &self.load_balancers[service] else { return Vec::new() };
+    /// What the load balancer that a source dials may choose from.
+    pub(super) fn probe_targets(&self, source: SourceId) -> Vec<Candidate> {
+        let Some(balancer) = self.balancer_of(source) else { return Vec::new() };
         let describe = |target: &Target| {
             let left_out = match (balancer.lb.is_healthy(*target), balancer.lb.is_ejected(*target)) {
                 (true, false) => None,
@@ -230,7 +230,7 @@ impl Cluster {
             }
             Some(Target::Pod(_)) => notes.push("Its targets are Pods: no Node's proxy has a say.".to_owned()),
         }
-        let Some(balancer) = &self.load_balancers[self.sources[r.source].service] else { return };
+        let Some(balancer) = self.balancer_of(r.source) else { return };
         let parameters = balancer.lb.parameters();
         if parameters.client_address == ClientAddress::Lost {
             notes.push("It puts its own address in place of the client's.".to_owned());
@@ -316,7 +316,7 @@ impl Cluster {
             }
             if let Approach::Server(server, sender) = client.approach {
                 notes.extend(self.hint_note(entry, server));
-                if sender != Sender::Outside && source.via == Via::LoadBalancer && !source.balanced {
+                if sender != Sender::Outside && source.via == Via::LoadBalancer && source.balancer.is_none() {
                     notes.push(
                         "A Pod dialled the load balancer's address, but its own Node knows that address and translates it in place: the packet \
                          never reaches the load balancer, its health checks or its firewall."

@@ -75,11 +75,14 @@ pub struct PropagationSpec {
     pub publish: DistSpec<SimDuration>,
     /// From there until one Node's proxy has heard of it, drawn for each Node and change by itself; its sync follows.
     pub to_node: DistSpec<SimDuration>,
+    /// From there until cluster DNS has heard of it, whose answers name the Pods of headless Services.
+    #[serde(default = "defaults::to_node")]
+    pub to_dns: DistSpec<SimDuration>,
 }
 
 impl Default for PropagationSpec {
     fn default() -> Self {
-        Self { publish: defaults::publish(), to_node: defaults::to_node() }
+        Self { publish: defaults::publish(), to_node: defaults::to_node(), to_dns: defaults::to_node() }
     }
 }
 

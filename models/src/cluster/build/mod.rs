@@ -46,6 +46,7 @@ impl Cluster {
             rules: RuleSet::default(),
             endpoints: IdVec::new(),
             published: IdVec::new(),
+            known_to_dns: IdVec::new(),
             common: Rc::default(),
             cpu_ratios: None,
             load_balancers: IdVec::new(),
@@ -59,6 +60,8 @@ impl Cluster {
             propagation: Propagation {
                 publish: dist("propagation.publish", &spec.propagation.publish)?,
                 to_node: dist("propagation.toNode", &spec.propagation.to_node)?,
+                to_dns: dist("propagation.toDns", &spec.propagation.to_dns)?,
+                dns_stream: stream(streams, Purpose::DnsView, ""),
                 batch_period: spec.endpoint_slices.batch_period,
                 max_per_slice: max_per_slice(&spec.endpoint_slices)?,
                 writes: rate_limit(&spec.endpoint_slices)?,
@@ -91,7 +94,7 @@ impl Cluster {
         cluster.add_services(spec)?;
         cluster.inform_nodes();
         for service in cluster.table.services.ids() {
-            cluster.add_load_balancer(spec, service, streams)?;
+            cluster.add_load_balancers(spec, service, streams)?;
         }
         for (name, traffic) in &spec.traffic {
             cluster.add_source(spec, name, traffic, streams)?;
@@ -276,12 +279,13 @@ impl Cluster {
         for node in self.nodes.iter_mut() {
             node.proxy.share(&common);
         }
+        self.known_to_dns = sets.clone();
         (self.published, self.common) = (sets, common);
     }
 
-    fn add_load_balancer(&mut self, spec: &ClusterSpec, id: ServiceId, streams: &Streams) -> Result<(), SpecError> {
+    /// A load balancer for each port: AWS and Google Cloud have a group of targets each, others think of the address alone.
+    fn add_load_balancers(&mut self, spec: &ClusterSpec, id: ServiceId, streams: &Streams) -> Result<(), SpecError> {
         let service = &self.table.services[id];
-        self.load_balancers.push(None);
         if service.service_type != ServiceType::LoadBalancer {
             return Ok(());
         }
@@ -289,18 +293,23 @@ impl Cluster {
         let local_policy = service.checks_local_health();
         let nodes = self.nodes.enumerate().map(|(id, n)| NodeFact { id, name: n.spec.name.clone() }).collect();
         let facts = Facts { address, local_policy, nodes };
-        let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &service.name))?;
-        let breaker = lb.parameters().proxies.and_then(|p| p.circuit_breaker).map(Breaker::new);
-        self.load_balancers[id] = Some(Balancer { lb, targets: BTreeSet::new(), failures: 0, breaker });
-        let targets = self.wanted_targets(id, &self.published[id]);
-        let state = |t: &Target| match *t {
-            Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),
-            Target::Pod(p) => (*t, self.nodes[self.pods[p].node].zone, true),
-        };
-        let known: Vec<_> = targets.iter().map(state).collect();
-        if let Some(balancer) = &mut self.load_balancers[id] {
-            balancer.lb.start(known.into_iter());
-            balancer.targets = targets;
+        for port in 0..service.ports.len() as u16 {
+            let service = &self.table.services[id];
+            let name = if port == 0 { service.name.clone() } else { format!("{}:{}", service.name, service.ports[usize::from(port)].port) };
+            let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &name))?;
+            let breaker = lb.parameters().proxies.and_then(|p| p.circuit_breaker).map(Breaker::new);
+            let (targets, orders) = (BTreeSet::new(), 0);
+            let balancer = Balancer { service: id, port, lb, targets, orders, behind_since: None, failures: 0, breaker };
+            let balancer = self.load_balancers.push(balancer);
+            self.endpoints[id].balancers.push(balancer);
+            let targets = self.wanted_targets(balancer, &self.published[id]);
+            let state = |t: &Target| match *t {
+                Target::Node(n) => (*t, self.nodes[n].zone, !local_policy || self.nodes[n].has_ready(id, n)),
+                Target::Pod(p) => (*t, self.nodes[self.pods[p].node].zone, true),
+            };
+            let known: Vec<_> = targets.iter().map(state).collect();
+            self.load_balancers[balancer].lb.start(known.into_iter());
+            self.load_balancers[balancer].targets = targets;
         }
         Ok(())
     }

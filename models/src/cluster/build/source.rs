@@ -66,7 +66,7 @@ impl Cluster {
             port: port as u16,
             protocol: s.ports.get(port).map(|p| p.protocol).unwrap_or_default(),
             via,
-            balanced,
+            balancer: if balanced { self.endpoints[service].balancers.get(port).copied() } else { None },
             address: match via {
                 Via::ClusterIP | Via::PodIP | Via::ExternalName => Address::ClusterIP,
                 Via::NodePort => Address::NodePort,

@@ -7,7 +7,7 @@ use crate::control_plane::{conditions, hints, topology};
 use crate::dataplane::{Change, RuleSet};
 use crate::ids::{NodeId, PodId, ServiceId, WorkloadId};
 use crate::record::EndpointCounts;
-use crate::spec::{ContainerPortSpec, TargetPort};
+use crate::spec::{ContainerPortSpec, TargetPort, Via};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -88,6 +88,7 @@ impl Cluster {
         self.rules.replace(rules(&self.published[service]), rules(&set));
         self.published[service] = Rc::clone(&set);
         self.follow_pods(service, ctx);
+        self.tell_dns(service, ctx);
         // A watch delivers in order: no change overtakes an earlier one that is still on its way to the same Node.
         let mut earliest = vec![ctx.now(); self.nodes.len()];
         for &(at, node) in self.updates.iter().filter(|u| u.service == service).flat_map(|u| &u.wave) {
@@ -107,6 +108,25 @@ impl Cluster {
             self.updates[slot] = update;
         }
         ctx.schedule_at(first, Event::EndpointsReachNodes { update: slot as u32 });
+    }
+
+    /// DNS will hear of what was written, if anybody asks it; no change overtakes an earlier one.
+    fn tell_dns(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
+        if !self.sources.iter().any(|s| s.service == service && s.via == Via::PodIP) {
+            return;
+        }
+        let p = &mut self.propagation;
+        let state = &mut self.endpoints[service];
+        state.at_dns = state.at_dns.max(ctx.now() + p.to_dns.sample_duration(&mut p.dns_stream));
+        state.to_dns.push_back(Rc::clone(&self.published[service]));
+        ctx.schedule_at(state.at_dns, Event::DnsHears { service });
+    }
+
+    /// From now on DNS answers by the next of what is on its way.
+    pub(in crate::cluster) fn dns_hears(&mut self, service: ServiceId) {
+        if let Some(set) = self.endpoints[service].to_dns.pop_front() {
+            self.known_to_dns[service] = set;
+        }
     }
 
     /// The endpoints of `service` as they truly are.

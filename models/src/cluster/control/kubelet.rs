@@ -167,7 +167,7 @@ impl Cluster {
     fn gates_pass(&self, pod: PodId) -> bool {
         let w = &self.workloads[self.pods[pod].workload];
         let healthy = |b: &crate::cluster::Balancer| b.lb.parameters().targets != Targets::Pods || b.lb.is_healthy(Target::Pod(pod));
-        !w.readiness_gate || w.services.iter().filter_map(|s| self.load_balancers[*s].as_ref()).all(healthy)
+        !w.readiness_gate || w.services.iter().flat_map(|s| &self.endpoints[*s].balancers).map(|b| &self.load_balancers[*b]).all(healthy)
     }
 
     /// The Pod's process dies without warning: connections are refused, requests in it are reset.

@@ -1,9 +1,9 @@
 //! Load balancers learn of targets and check their health.
 
 use crate::api::{EndpointSet, PortEndpoints};
-use crate::cluster::{Cluster, Ctx, Event, Node, Outcome, Request, Stage};
+use crate::cluster::{Balancer, Cluster, Ctx, Event, Node, Outcome, Request, Stage};
 use crate::control_plane::health_check;
-use crate::ids::{NodeId, PodId, ServiceId};
+use crate::ids::{BalancerId, NodeId, PodId, ServiceId, SourceId};
 use crate::load_balancer::{LoadBalancer, Probe, Target, Targets};
 use std::collections::BTreeSet;
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -11,10 +11,9 @@ use svcsim_engine::{Key, SimDuration, SimTime};
 impl Cluster {
     /// Health checks begin, each target in its own rhythm.
     pub(in crate::cluster) fn open_health_checks(&mut self, ctx: &mut Ctx<'_>) {
-        for service in self.table.services.ids() {
-            let targets: Vec<Target> = self.load_balancers[service].iter().flat_map(|b| b.targets.iter().copied()).collect();
-            for target in targets {
-                self.begin_checks(service, target, |lb, now| lb.first_check(target, now), ctx);
+        for balancer in self.load_balancers.ids() {
+            for target in self.load_balancers[balancer].targets.clone() {
+                self.begin_checks(balancer, target, |lb, now| lb.first_check(target, now), ctx);
             }
         }
     }
@@ -23,29 +22,30 @@ impl Cluster {
     /// good target, and in most experiments no Node fails.
     fn begin_checks(
         &mut self,
-        service: ServiceId,
+        balancer: BalancerId,
         target: Target,
         first: impl FnOnce(&mut LoadBalancer, SimTime) -> Option<SimDuration>,
         ctx: &mut Ctx<'_>,
     ) {
-        let known = matches!(target, Target::Node(_)) && !self.table.services[service].checks_local_health() && !self.nodes_may_fail();
-        let Some(balancer) = &mut self.load_balancers[service] else { return };
-        let due = first(&mut balancer.lb, ctx.now());
+        let b = &self.load_balancers[balancer];
+        let known = matches!(target, Target::Node(_)) && !self.table.services[b.service].checks_local_health() && !self.nodes_may_fail();
+        let due = first(&mut self.load_balancers[balancer].lb, ctx.now());
         if let Some(due) = due.filter(|_| !known) {
-            ctx.schedule_in(due, Event::HealthCheck { service, target });
+            ctx.schedule_in(due, Event::HealthCheck { balancer, target });
         }
     }
 
     /// A target answers: a Node by `healthCheckNodePort`, 200 where its proxy knows a ready local endpoint, else 503
     /// (`pkg/proxy/healthcheck/service_health.go`); a Pod by accepting a connection.
-    pub(in crate::cluster) fn check_health(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+    pub(in crate::cluster) fn check_health(&mut self, balancer: BalancerId, target: Target, ctx: &mut Ctx<'_>) {
+        let service = self.load_balancers[balancer].service;
         let local = self.table.services[service].checks_local_health();
         let node = match target {
             Target::Node(node) => node,
             Target::Pod(pod) => self.pods[pod].node,
         };
         let silent = self.faults > 0 && self.severed(self.network.edge(), self.nodes[node].vertex, false);
-        let silent = silent || matches!(target, Target::Pod(pod) if self.check_hangs(service, pod));
+        let silent = silent || matches!(target, Target::Pod(pod) if self.check_hangs(balancer, pod));
         let probe = match target {
             Target::Node(node) if !silent && (!local || self.nodes[node].has_ready(service, node)) => Probe::Passed,
             Target::Node(_) if !silent => Probe::Failed,
@@ -53,32 +53,32 @@ impl Cluster {
             Target::Pod(pod) if !silent && self.pods[pod].exists() => Probe::Failed,
             // Nobody has the address: the answer is that none comes, and that takes a while.
             _ => {
-                let timeout = self.load_balancers[service].as_ref().and_then(|b| b.lb.health_check()).map(|c| c.timeout);
-                return ctx.schedule_in(timeout.unwrap_or(SimDuration::ZERO), Event::CheckTimesOut { service, target });
+                let timeout = self.load_balancers[balancer].lb.health_check().map(|c| c.timeout);
+                return ctx.schedule_in(timeout.unwrap_or(SimDuration::ZERO), Event::CheckTimesOut { balancer, target });
             }
         };
-        self.checked(service, target, probe, ctx);
+        self.checked(balancer, target, probe, ctx);
     }
 
     /// Whether a check of a Pod waits for a process that hangs. One that only connects does not, while the kernel accepts; a proxy
     /// asks by HTTP.
-    fn check_hangs(&self, service: ServiceId, pod: PodId) -> bool {
+    fn check_hangs(&self, balancer: BalancerId, pod: PodId) -> bool {
         let pod = &self.pods[pod];
-        let asks = self.load_balancers[service].as_ref().is_some_and(|b| b.lb.parameters().proxies.is_some());
+        let asks = self.load_balancers[balancer].lb.parameters().proxies.is_some();
         pod.hangs() && (asks || !pod.queues_connects(self.workloads[pod.workload].backlog))
     }
 
     /// A target's check is over; the next is due an interval after it was sent.
-    pub(in crate::cluster) fn checked(&mut self, service: ServiceId, target: Target, probe: Probe, ctx: &mut Ctx<'_>) {
-        let Some(balancer) = &mut self.load_balancers[service] else { return };
-        let was = balancer.lb.is_healthy(target);
-        let Some(checked) = balancer.lb.checked(target, probe, ctx.now()) else { return };
-        let changed = was != balancer.lb.is_healthy(target);
+    pub(in crate::cluster) fn checked(&mut self, balancer: BalancerId, target: Target, probe: Probe, ctx: &mut Ctx<'_>) {
+        let lb = &mut self.load_balancers[balancer].lb;
+        let was = lb.is_healthy(target);
+        let Some(checked) = lb.checked(target, probe, ctx.now()) else { return };
+        let changed = was != lb.is_healthy(target);
         if ctx.now() < self.sending_until {
-            ctx.schedule_in(checked.next, Event::HealthCheck { service, target });
+            ctx.schedule_in(checked.next, Event::HealthCheck { balancer, target });
         }
         if checked.cut {
-            self.cut_target(service, target, ctx);
+            self.cut_target(balancer, target, ctx);
         }
         if let Target::Pod(pod) = target
             && changed
@@ -96,12 +96,13 @@ impl Cluster {
     /// A Node is lost: balancers that make no health checks find out by their own means (ARP, BGP hold timers).
     pub(in crate::cluster) fn balancers_notice(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         let target = Target::Node(node);
-        for service in self.table.services.ids() {
-            let Some(balancer) = self.load_balancers[service].as_mut().filter(|b| b.targets.contains(&target)) else { continue };
-            let Some(order) = balancer.lb.failed(target, ctx.now()) else { continue };
-            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { service, target });
+        for balancer in self.load_balancers.ids() {
+            let b = &mut self.load_balancers[balancer];
+            let Some(order) = b.targets.contains(&target).then(|| b.lb.failed(target, ctx.now())).flatten() else { continue };
+            b.ordered(1, ctx.now());
+            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { balancer, target });
             if let Some(at) = order.cut_at {
-                ctx.schedule_at(at, Event::TargetCut { service, target });
+                ctx.schedule_at(at, Event::TargetCut { balancer, target });
             }
         }
     }
@@ -109,42 +110,53 @@ impl Cluster {
     /// A load balancer fails, or one failure of it is over.
     pub(in crate::cluster) fn balancer_fails(&mut self, service: ServiceId, begins: bool) {
         self.faults = if begins { self.faults + 1 } else { self.faults - 1 };
-        if let Some(b) = &mut self.load_balancers[service] {
-            b.failures = if begins { b.failures + 1 } else { b.failures - 1 };
+        for balancer in &self.endpoints[service].balancers {
+            let failures = &mut self.load_balancers[*balancer].failures;
+            *failures = if begins { *failures + 1 } else { *failures - 1 };
         }
     }
 
     /// Whether the message is on its way to a load balancer that has failed. Only asked while there is a fault.
     pub(in crate::cluster) fn meets_failed_balancer(&self, r: &Request) -> bool {
         let towards = matches!(r.stage, Stage::ToLoadBalancer | Stage::BackToLoadBalancer);
-        towards && self.load_balancers[self.sources[r.source].service].as_ref().is_some_and(|b| b.failures > 0)
+        towards && self.balancer_of(r.source).is_some_and(|b| b.failures > 0)
     }
 
     /// A Node is back: balancers that had found out use it again.
     pub(in crate::cluster) fn balancers_return(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         let target = Target::Node(node);
-        for service in self.table.services.ids() {
-            let Some(balancer) = self.load_balancers[service].as_mut() else { continue };
-            if balancer.targets.contains(&target) && balancer.lb.health_check().is_none() {
-                let done = balancer.lb.register(target, self.nodes[node].zone, ctx.now());
-                ctx.schedule_at(done, Event::TargetRegistered { service, target });
+        for balancer in self.load_balancers.ids() {
+            let b = &mut self.load_balancers[balancer];
+            if b.targets.contains(&target) && b.lb.health_check().is_none() {
+                b.ordered(1, ctx.now());
+                let done = b.lb.register(target, self.nodes[node].zone, ctx.now());
+                ctx.schedule_at(done, Event::TargetRegistered { balancer, target });
             }
         }
     }
 
-    /// The EndpointSlices of `service` were written: a balancer whose targets follow Pods registers and deregisters them.
+    /// The EndpointSlices of `service` were written: balancers whose targets follow Pods register and deregister them.
     pub(in crate::cluster) fn follow_pods(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
-        let wanted = self.wanted_targets(service, &self.published[service]);
-        let Some(balancer) = &mut self.load_balancers[service] else { return };
-        let gone: Vec<Target> = balancer.targets.difference(&wanted).copied().collect();
-        let come: Vec<Target> = wanted.difference(&balancer.targets).copied().collect();
-        balancer.targets = wanted;
+        for balancer in self.endpoints[service].balancers.clone() {
+            self.follow(balancer, ctx);
+        }
+    }
+
+    fn follow(&mut self, balancer: BalancerId, ctx: &mut Ctx<'_>) {
+        let published = &self.published[self.load_balancers[balancer].service];
+        let since = published.trigger.unwrap_or(ctx.now());
+        let wanted = self.wanted_targets(balancer, published);
+        let b = &mut self.load_balancers[balancer];
+        let gone: Vec<Target> = b.targets.difference(&wanted).copied().collect();
+        let come: Vec<Target> = wanted.difference(&b.targets).copied().collect();
+        b.targets = wanted;
+        b.ordered(gone.len() + come.len(), since);
         let now = ctx.now();
         for target in gone {
-            let order = balancer.lb.deregister(target, now);
-            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { service, target });
+            let order = b.lb.deregister(target, now);
+            ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { balancer, target });
             if let Some(at) = order.cut_at {
-                ctx.schedule_at(at, Event::TargetCut { service, target });
+                ctx.schedule_at(at, Event::TargetCut { balancer, target });
             }
         }
         for target in come {
@@ -152,16 +164,17 @@ impl Cluster {
                 Target::Node(node) => self.nodes[node].zone,
                 Target::Pod(pod) => self.nodes[self.pods[pod].node].zone,
             };
-            let done = balancer.lb.register(target, zone, now);
-            ctx.schedule_at(done, Event::TargetRegistered { service, target });
+            let done = b.lb.register(target, zone, now);
+            ctx.schedule_at(done, Event::TargetRegistered { balancer, target });
         }
     }
 
-    /// What a Service's balancer should have as targets when its endpoints are `set`.
-    pub(in crate::cluster) fn wanted_targets(&self, service: ServiceId, set: &EndpointSet) -> BTreeSet<Target> {
-        let Some(balancer) = &self.load_balancers[service] else { return BTreeSet::new() };
-        let parameters = balancer.lb.parameters();
-        let ready = set.ports.first().into_iter().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
+    /// What a balancer should have as targets when its Service's endpoints are `set`.
+    pub(in crate::cluster) fn wanted_targets(&self, balancer: BalancerId, set: &EndpointSet) -> BTreeSet<Target> {
+        let Balancer { service, port, lb, .. } = &self.load_balancers[balancer];
+        let parameters = lb.parameters();
+        let port = || set.ports.get(usize::from(*port)).into_iter();
+        let ready = port().flat_map(|p| p.ready().iter().map(|i| &p.endpoints[*i as usize]));
         let usable = |n: &NodeId| !self.nodes[*n].spec.excluded_from_load_balancers;
         match parameters.targets {
             Targets::Pods => {
@@ -170,10 +183,10 @@ impl Cluster {
                     let (pod, w) = (&self.pods[*p], &self.workloads[self.pods[*p].workload]);
                     w.readiness_gate && pod.containers_ready && !pod.terminating
                 };
-                let listed = set.ports.first().into_iter().flat_map(|p| p.endpoints.iter().map(|e| e.pod));
+                let listed = port().flat_map(|p| p.endpoints.iter().map(|e| e.pod));
                 ready.map(|e| e.pod).chain(listed.filter(gated)).map(Target::Pod).collect()
             }
-            Targets::Nodes if parameters.follows_pods(self.table.services[service].checks_local_health()) => {
+            Targets::Nodes if parameters.follows_pods(self.table.services[*service].checks_local_health()) => {
                 // What serves counts, terminating or not (MetalLB, `internal/k8s/epslices` EndpointCanServe; ingress-gce's
                 // LocalL4EndpointsCalculator does not even ask that).
                 let serving = set.ports.iter().flat_map(|p| &p.endpoints).filter(|e| e.conditions.ready || e.conditions.serving);
@@ -184,29 +197,30 @@ impl Cluster {
     }
 
     /// A target's registration is done.
-    pub(in crate::cluster) fn target_registered(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
-        self.begin_checks(service, target, |lb, now| lb.registered(target, now), ctx);
+    pub(in crate::cluster) fn target_registered(&mut self, balancer: BalancerId, target: Target, ctx: &mut Ctx<'_>) {
+        self.load_balancers[balancer].done();
+        self.begin_checks(balancer, target, |lb, now| lb.registered(target, now), ctx);
     }
 
     /// A target gets no new connections from now on.
-    pub(in crate::cluster) fn target_deregistered(&mut self, service: ServiceId, target: Target, ctx: &Ctx<'_>) {
-        if let Some(balancer) = &mut self.load_balancers[service] {
-            balancer.lb.deregistered(target, ctx.now());
-        }
+    pub(in crate::cluster) fn target_deregistered(&mut self, balancer: BalancerId, target: Target, ctx: &Ctx<'_>) {
+        let b = &mut self.load_balancers[balancer];
+        b.done();
+        b.lb.deregistered(target, ctx.now());
     }
 
     /// A target's draining is over: its connections are reset, unless it is a target again.
-    pub(in crate::cluster) fn draining_ends(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
-        if self.load_balancers[service].as_ref().is_some_and(|b| !b.targets.contains(&target)) {
-            self.cut_target(service, target, ctx);
+    pub(in crate::cluster) fn draining_ends(&mut self, balancer: BalancerId, target: Target, ctx: &mut Ctx<'_>) {
+        if !self.load_balancers[balancer].targets.contains(&target) {
+            self.cut_target(balancer, target, ctx);
         }
     }
 
-    /// The connections of a target through the balancer of `service` are reset.
-    fn cut_target(&mut self, service: ServiceId, target: Target, ctx: &mut Ctx<'_>) {
+    /// The connections of a target through the balancer are reset.
+    fn cut_target(&mut self, balancer: BalancerId, target: Target, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         for id in self.sources.ids() {
-            if !self.sources[id].balanced || self.sources[id].service != service {
+            if self.sources[id].balancer != Some(balancer) {
                 continue;
             }
             for client in 0..self.sources[id].clients.len() {
@@ -217,12 +231,51 @@ impl Cluster {
             }
         }
         let sources = &self.sources;
-        let through = |r: &Request| sources[r.source].balanced && sources[r.source].service == service;
+        let through = |r: &Request| sources[r.source].balancer == Some(balancer);
         let hit = |r: &Request| !r.ended && r.connection.target() == Some(target) && through(r);
         let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| hit(r)).map(|(k, _)| k).collect();
         for key in keys {
             self.give_up(key, Outcome::Reset, ctx);
         }
+    }
+}
+
+impl Cluster {
+    /// The load balancer that a source dials, if there is one in front.
+    #[inline]
+    pub(in crate::cluster) fn balancer_of(&self, source: SourceId) -> Option<&Balancer> {
+        self.sources[source].balancer.map(|b| &self.load_balancers[b])
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(in crate::cluster) fn balancer_of_mut(&mut self, source: SourceId) -> Option<&mut Balancer> {
+        self.sources[source].balancer.map(|b| &mut self.load_balancers[b])
+    }
+}
+
+impl Balancer {
+    /// So many targets are to be registered or deregistered, by a change of `since`.
+    fn ordered(&mut self, orders: usize, since: SimTime) {
+        if orders > 0 {
+            self.orders += orders as u32;
+            self.behind_since.get_or_insert(since);
+        }
+    }
+
+    /// One of them is.
+    fn done(&mut self) {
+        self.orders = self.orders.saturating_sub(1);
+        if self.orders == 0 {
+            self.behind_since = None;
+        }
+    }
+
+    /// For how long its targets have not been those that it is to have; none if they do not follow Pods.
+    pub(in crate::cluster) fn staleness(&self, published: &EndpointSet, local: bool, now: SimTime) -> Option<SimDuration> {
+        let follows = self.lb.parameters().targets == Targets::Pods || self.lb.parameters().follows_pods(local);
+        let behind = self.behind_since.map_or(SimDuration::ZERO, |since| now.since(since));
+        follows.then(|| published.staleness(now).max(behind))
     }
 }
 

@@ -209,8 +209,8 @@ impl Cluster {
     }
 
     /// What a Node's proxy missed reaches it now, and its rules are written.
-    fn catch_up(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
-        if !self.nodes[node].condition.is_reached() {
+    pub(in crate::cluster) fn catch_up(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
+        if !self.nodes[node].condition.is_reached() || self.control_plane_waits(true, Event::NodeCatchesUp { node }) {
             return;
         }
         for service in self.table.services.ids() {

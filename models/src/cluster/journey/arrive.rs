@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     pub(super) fn first_stage(&self, source: SourceId) -> Stage {
-        match (self.sources[source].balanced, self.sources[source].via) {
+        match (self.sources[source].balancer.is_some(), self.sources[source].via) {
             (true, _) => Stage::ToLoadBalancer,
             (false, Via::PodIP) => Stage::ToPod,
             (false, _) => Stage::ToEntry,
@@ -122,7 +122,7 @@ impl Cluster {
         while let Some((since, connection)) = self.sources[id].clients[client as usize].take_idle(now) {
             let source = &self.sources[id];
             if source.protocol != Protocol::Udp {
-                if source.balanced && self.load_balancers[source.service].as_ref().is_some_and(|b| b.lb.parameters().proxies.is_some()) {
+                if self.balancer_of(id).is_some_and(|b| b.lb.parameters().proxies.is_some()) {
                     // The client's connection ends at the balancer, which chooses for each request.
                     self.hang_up(id, client, &connection, now);
                     return Some((Connection { flow: connection.flow, ..Connection::NONE }, true));
@@ -186,13 +186,17 @@ impl Cluster {
         let mut at = now;
         let mut pod = PodId(u32::MAX);
         if let Some(resolver) = &source.resolver {
-            let live = (source.via == Via::PodIP).then(|| &self.published[source.service]);
+            let live = (source.via == Via::PodIP).then(|| &self.known_to_dns[source.service]);
             let narrow = |port: &PortEndpoints| Client::narrow(client.guard.as_deref_mut(), port, now);
             let found = resolver.resolve(&mut client.resolved, live, source.port, narrow, now, &mut source.streams.dns);
             at += found.took;
             let answer = client.resolved.as_ref().and_then(|a| a.endpoints());
             match (found.place, answer.and_then(|set| set.ports.get(usize::from(source.port)))) {
-                (Some(place), Some(port)) => pod = port.endpoints[place as usize].pod,
+                (Some(place), Some(port)) => {
+                    pod = port.endpoints[place as usize].pod;
+                    let staleness = answer.map_or(SimDuration::ZERO, |set| set.staleness(now));
+                    self.recorder.decided(request, staleness);
+                }
                 (Some(_), None) => {}
                 (None, _) => request.result = Outcome::NameError,
             }
@@ -230,7 +234,7 @@ impl Cluster {
         };
         let sport = source_port(flow);
         let own = source.clients[client as usize].address;
-        let balancer = self.load_balancers[source.service].as_ref().filter(|_| source.balanced);
+        let balancer = source.balancer.map(|b| &self.load_balancers[b]);
         let src = balancer.and_then(|b| b.lb.source_address(flow_key(own, flow))).unwrap_or(own);
         Packet { protocol: source.protocol, src, sport, dst, dport }
     }

@@ -40,7 +40,8 @@ impl Cluster {
             let snat_to = (connection.back == Back::ThroughEntry).then_some(connection.pod);
             node.conntrack.close(source.protocol, !connection.reused, snat_to, now);
         }
-        if let (Some(target), Some(balancer)) = (connection.target(), self.load_balancers[source.service].as_mut()) {
+        if let (Some(target), Some(balancer)) = (connection.target(), source.balancer) {
+            let balancer = &mut self.load_balancers[balancer];
             balancer.lb.closed(target);
             balancer.release();
         }

@@ -9,8 +9,7 @@ use svcsim_engine::{Key, SimTime};
 impl Cluster {
     /// How the load balancer in front proxies, if there is one that does.
     pub(in crate::cluster) fn proxying(&self, r: &Request) -> Option<Proxies> {
-        let source = &self.sources[r.source];
-        self.load_balancers[source.service].as_ref().filter(|_| source.balanced)?.lb.parameters().proxies
+        self.balancer_of(r.source)?.lb.parameters().proxies
     }
 
     /// A target that refuses or resets the balancer's connection is a bad gateway to the client.
@@ -39,7 +38,7 @@ impl Cluster {
 
     /// The balancer has waited long enough for a target.
     pub(super) fn balancer_gives_up(&mut self, r: &Request, now: SimTime) {
-        if let (Some(target), Some(balancer)) = (r.connection.target(), self.load_balancers[self.sources[r.source].service].as_mut()) {
+        if let (Some(target), Some(balancer)) = (r.connection.target(), self.balancer_of_mut(r.source)) {
             balancer.lb.answered(target, false, now);
         }
     }

@@ -4,7 +4,7 @@ use crate::api::PortEndpoints;
 use crate::circuit_breaker::Admission;
 use crate::cluster::request::BalancedTo;
 use crate::cluster::{Balancer, Client, Cluster, Connection, Ctx, Guard, Outcome, Request, Stage};
-use crate::ids::{ServiceId, SourceId};
+use crate::ids::{BalancerId, SourceId};
 use crate::spec::Via;
 use std::collections::BTreeSet;
 use svcsim_engine::{Key, SimTime};
@@ -54,7 +54,8 @@ impl Cluster {
     /// Whether a request may leave the proxying load balancer that it has reached; if not, it waits there, or is answered 503.
     pub(super) fn balancer_admits(&mut self, key: Key, r: &mut Request, ctx: &mut Ctx<'_>) -> Admission {
         let requests = &self.requests;
-        let breaker = self.load_balancers[self.sources[r.source].service].as_mut().and_then(|b| b.breaker.as_mut());
+        let balancer = self.sources[r.source].balancer;
+        let breaker = balancer.and_then(|b| self.load_balancers[b].breaker.as_mut());
         let admission = breaker.map_or(Admission::Goes, |b| b.admit(key, |k| requests.get(k).is_some_and(|r| !r.ended)));
         match admission {
             Admission::Goes => {}
@@ -71,15 +72,13 @@ impl Cluster {
 
     /// An answer is back at a proxying load balancer, whose own connection is free again.
     pub(super) fn balancer_hears(&mut self, r: &mut Request, ctx: &mut Ctx<'_>) {
-        let service = self.sources[r.source].service;
-        let Some(target) = r.connection.target() else { return };
+        let (Some(target), Some(balancer)) = (r.connection.target(), self.sources[r.source].balancer) else { return };
         r.connection.balanced_to = BalancedTo::Nothing;
-        if let Some(balancer) = &mut self.load_balancers[service] {
-            balancer.lb.closed(target);
-            balancer.lb.answered(target, r.result == Outcome::Completed, ctx.now());
-            balancer.release();
-        }
-        self.balancer_goes_on(service, ctx);
+        let b = &mut self.load_balancers[balancer];
+        b.lb.closed(target);
+        b.lb.answered(target, r.result == Outcome::Completed, ctx.now());
+        b.release();
+        self.balancer_goes_on(balancer, ctx);
     }
 
     /// Something of a client's is over: who waits for a connection, of it or of the load balancer, gets what is free.
@@ -92,8 +91,8 @@ impl Cluster {
                 }
             }
         }
-        if self.sources[id].balanced {
-            self.balancer_goes_on(self.sources[id].service, ctx);
+        if let Some(balancer) = self.sources[id].balancer {
+            self.balancer_goes_on(balancer, ctx);
         }
     }
 
@@ -103,8 +102,8 @@ impl Cluster {
         breaker.next(|k| requests.get(k).is_some_and(|r| !r.ended))
     }
 
-    fn balancer_goes_on(&mut self, service: ServiceId, ctx: &mut Ctx<'_>) {
-        while let Some(key) = self.next_of_balancer(service) {
+    fn balancer_goes_on(&mut self, balancer: BalancerId, ctx: &mut Ctx<'_>) {
+        while let Some(key) = self.next_of_balancer(balancer) {
             if let Some(&(mut request)) = self.requests.get(key) {
                 (request.lost, request.result, request.stage) = (false, Outcome::Completed, Stage::ToLoadBalancer);
                 let followed = self.follows(key);
@@ -115,9 +114,9 @@ impl Cluster {
         }
     }
 
-    fn next_of_balancer(&mut self, service: ServiceId) -> Option<Key> {
+    fn next_of_balancer(&mut self, balancer: BalancerId) -> Option<Key> {
         let requests = &self.requests;
-        let breaker = self.load_balancers[service].as_mut()?.breaker.as_mut()?;
+        let breaker = self.load_balancers[balancer].breaker.as_mut()?;
         breaker.next(|k| requests.get(k).is_some_and(|r| !r.ended))
     }
 }

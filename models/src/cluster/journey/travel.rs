@@ -163,13 +163,12 @@ impl Cluster {
 
     /// Whether answers pass the load balancer: there is one in front, without direct server return.
     fn returns_through_load_balancer(&self, r: &Request) -> bool {
-        let source = &self.sources[r.source];
-        let balancer = self.load_balancers[source.service].as_ref().filter(|_| source.balanced);
+        let balancer = self.balancer_of(r.source);
         balancer.is_some_and(|b| !b.lb.parameters().direct_return)
     }
 
     fn load_balancer_delay(&mut self, r: &Request) -> SimDuration {
-        let balancer = self.load_balancers[self.sources[r.source].service].as_mut();
+        let balancer = self.balancer_of_mut(r.source);
         balancer.map_or(SimDuration::ZERO, |b| b.lb.delay())
     }
 
@@ -178,8 +177,12 @@ impl Cluster {
         let delay = self.load_balancer_delay(r);
         let source = &self.sources[r.source];
         let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
-        let before = followed.then(|| self.probe_targets(source.service));
-        let Some(balancer) = self.load_balancers[source.service].as_mut() else { return delay };
+        let before = followed.then(|| self.probe_targets(r.source));
+        let Some(balancer) = source.balancer.map(|b| &mut self.load_balancers[b]) else { return delay };
+        let local = self.table.services[balancer.service].checks_local_health();
+        if let Some(staleness) = balancer.staleness(&self.published[balancer.service], local, now) {
+            self.recorder.decided(r, staleness);
+        }
         let chosen = balancer.lb.choose(key, now);
         let parameters = balancer.lb.parameters();
         let c = &mut r.connection;
@@ -213,7 +216,7 @@ impl Cluster {
     /// it, and one of TCP is reset.
     fn rehashed(&self, r: &Request, now: SimTime) -> bool {
         let source = &self.sources[r.source];
-        let (Some(balancer), Some(target)) = (&self.load_balancers[source.service], r.connection.target()) else { return false };
+        let (Some(balancer), Some(target)) = (self.balancer_of(r.source), r.connection.target()) else { return false };
         let key = flow_key(source.clients[r.client as usize].address, r.connection.flow);
         balancer.lb.route(key, target, now) != target
     }
@@ -268,8 +271,7 @@ impl Cluster {
         let entry = r.connection.entry;
         let served_on = self.pods[forward.pod].node;
         let through_balancer = self.returns_through_load_balancer(r);
-        let lost_before = source.balanced
-            && self.load_balancers[source.service].as_ref().is_some_and(|b| b.lb.parameters().client_address == ClientAddress::Lost);
+        let lost_before = self.balancer_of(r.source).is_some_and(|b| b.lb.parameters().client_address == ClientAddress::Lost);
         let node = &mut self.nodes[entry];
         let Forward { pod, snat, direct, lookup } = forward;
         r.connection.pod = pod;

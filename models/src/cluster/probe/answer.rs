@@ -19,7 +19,7 @@ impl Cluster {
         let mut packet = self.packet(source, r.client, r.connection.entry, r.connection.flow);
         let service = &self.table.services[source.service];
         let port = usize::from(source.port);
-        if source.balanced
+        if source.balancer.is_some()
             && let (Some(ip), Some(port)) = (service.load_balancer_ips.first(), service.ports.get(port))
         {
             (packet.dst, packet.dport) = (*ip, port.port);
