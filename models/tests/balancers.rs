@@ -353,7 +353,8 @@ fn a_new_pod_waits_for_its_registration_and_its_checks() {
     let b = balancer(&mut spec);
     b.registration_delay = constant(secs(2));
     b.deregistration_delay = constant(SimDuration::ZERO);
-    b.health_check = Some(HealthCheck { interval: secs(1), timeout: secs(1), healthy_threshold: 2, unhealthy_threshold: 2 });
+    b.health_check =
+        Some(HealthCheck { interval: secs(1), from_end: false, timeout: secs(1), healthy_threshold: 2, unhealthy_threshold: 2 });
     instant_news(&mut spec);
     deletes_at(&mut spec, secs(6));
     for replication in 0..5 {

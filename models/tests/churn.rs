@@ -313,7 +313,8 @@ fn losing_one_of_two(every: SimDuration, threshold: u32) -> ClusterSpec {
     let traffic = traffic(internet(), Via::LoadBalancer, RATE);
     let mut spec = spec(nodes_in(&[""; 3]), vec![web(&["n0", "n1"], quick())], traffic);
     spec.services[0].external_traffic_policy = TrafficPolicy::Local;
-    let every_second = HealthCheck { interval: secs(1), timeout: secs(1), healthy_threshold: threshold, unhealthy_threshold: threshold };
+    let every_second =
+        HealthCheck { interval: secs(1), from_end: false, timeout: secs(1), healthy_threshold: threshold, unhealthy_threshold: threshold };
     *health_check(&mut spec) = every_second;
     spec.propagation = PropagationSpec { publish: constant(ms(100)), to_node: constant(ms(50)) };
     deletions(&mut spec, "web", constant(every));

@@ -231,8 +231,13 @@ fn with_less_than_half_left_all_are_used() {
 #[test]
 fn a_health_check_that_succeeds_ends_an_ejection() {
     let mut spec = ten_pods(true, OutlierDetectionSpec::default());
-    let check =
-        svcsim_models::load_balancer::HealthCheck { interval: secs(5), timeout: secs(1), healthy_threshold: 1, unhealthy_threshold: 1 };
+    let check = svcsim_models::load_balancer::HealthCheck {
+        interval: secs(5),
+        from_end: false,
+        timeout: secs(1),
+        healthy_threshold: 1,
+        unhealthy_threshold: 1,
+    };
     balancer(&mut spec).health_check = Some(check);
     spec.workloads[0].pod.queue_limit = Some(0);
     spec.workloads[0].pod.concurrency = 1;

@@ -121,6 +121,19 @@ pub(crate) fn judge_run(statistic: &str, measured: f64, samples: &[BTreeMap<&'st
     judge(statistic, &serde_json::json!({"value": measured, "kind": "simulated"}), found, None)
 }
 
+/// The same of a latency, whose scatter from run to run is skewed: logarithms are compared.
+pub(crate) fn judge_latency(statistic: &str, measured: f64, samples: &[BTreeMap<&'static str, f64>], added: (f64, f64)) -> Finding {
+    let finding = judge_run(statistic, measured, samples, added);
+    let Some(found) = finding.found.filter(|e| e.mean > 0.0 && e.se > 0.0 && measured > 0.0) else { return finding };
+    if found.se > found.mean / 2.0 {
+        return Finding { verdict: Verdict::NotJudged("in some runs it is before a gap of the distribution, in others behind"), ..finding };
+    }
+    let z = libm::log(found.mean / measured) / (found.se / found.mean);
+    let verdict =
+        if z.abs() > K { Verdict::Failed(format!("{:.1} standard errors off; at most {K} are chance", z.abs())) } else { Verdict::Passed };
+    Finding { z: Some(z), verdict, ..finding }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +193,13 @@ mod tests {
         let passed = |measured, added| judge_run("x", measured, &samples, added).verdict.passed();
         assert_eq!((passed(19.2, (0.0, 0.0)), passed(19.3, (0.0, 0.0))), (Some(true), Some(false)));
         assert_eq!((passed(29.2, (10.0, 0.0)), passed(0.8, (10.0, 0.0)), passed(19.3, (0.0, 1.0))), (Some(true), Some(false), Some(true)));
+    }
+
+    #[test]
+    fn twice_a_latency_is_as_far_off_as_half_of_it() {
+        // Mean 10, a prediction off by 2.31 of it: 0.231 of a logarithm.
+        let samples: Vec<_> = [8.0, 10.0, 12.0].map(|v| BTreeMap::from([("x", v)])).into();
+        let z = |measured: f64| judge_latency("x", measured, &samples, (0.0, 0.0)).z.unwrap_or(f64::NAN);
+        assert!((z(20.0) + z(5.0)).abs() < 1e-9 && (z(20.0) + 3.0).abs() < 0.01, "{} {}", z(20.0), z(5.0));
     }
 }

@@ -8,7 +8,7 @@
 //! Nodes know of it.
 
 use super::Effort;
-use super::judge::{Finding, judge_run};
+use super::judge::{Finding, judge_latency, judge_run};
 use super::world::seconds;
 use crate::input::experiment::Loaded;
 use rayon::prelude::*;
@@ -165,8 +165,8 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
     let mut findings = vec![judge_run("requests", measured.requests as f64, &samples, (0.0, 0.0))];
     findings.push(judge_run("lost", lost as f64, &samples, (0.0, 0.0)));
     for (status, name) in [("refused", "refused"), ("eof", "reset")] {
-        // Behind a balancer that terminates connections a refusal reaches the client as an end.
-        if params.path != "lb" {
+        // Behind a balancer that terminates connections a refusal reaches the client as an end; and results do not tell who was told.
+        if params.path != "lb" && !(matches!(story, Story::Empty { .. }) && status == "refused") {
             findings.push(judge_run(name, measured.status.get(status).copied().unwrap_or(0) as f64, &samples, (0.0, 0.0)));
         }
     }
@@ -181,7 +181,7 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
             }
             let again = if key == "mean" { 0.0 } else { (ours / 1e6).floor() };
             let added = (floor + LATE.0 * again, libm::hypot(spread, LATE.1 * again));
-            findings.push(judge_run(name, value, &samples, added));
+            findings.push(judge_latency(name, value, &samples, added));
         }
     }
     Ok(findings)
@@ -274,11 +274,8 @@ impl Story {
 fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterSpec, String> {
     let unlike = |what: &str| Err(format!("{what} are not expressed by runs"));
     let first = p.pods.first().ok_or("no Pods")?;
-    if p.pods.iter().any(|pod| (pod.slots, pod.queue, &pod.term) != (first.slots, first.queue, &first.term)) {
+    if p.pods.iter().any(|pod| (pod.slots, pod.queue, pod.backlog, &pod.term) != (first.slots, first.queue, first.backlog, &first.term)) {
         return unlike("Pods that differ");
-    }
-    if p.backlog.is_some() || p.pods.iter().any(|pod| pod.backlog.is_some()) {
-        return unlike("backlogs of connections");
     }
     // All of them choose evenly at random.
     if !["", "nft", "iptables-legacy", "iptables-nft"].contains(&p.proxy.as_str()) {
@@ -289,9 +286,6 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     }
     if p.load.mode.as_deref().is_some_and(|mode| mode != "conn") {
         return unlike("connections that are opened beforehand");
-    }
-    if matches!(story, Story::Empty { .. }) && p.load.src < 100 {
-        return unlike("limits of ICMP errors to one address");
     }
     let (via, from) = match p.path.as_str() {
         "clusterip" => ("ClusterIP", json!({"workload": "client"})),
@@ -309,6 +303,9 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     let mut behaviour = json!({
         "serviceTime": service_time(&p.load.demand, overhead)?, "concurrency": first.slots, "startup": startup, "atSigterm": "stopAccepting",
     });
+    if let Some(backlog) = first.backlog.or(p.backlog) {
+        behaviour["backlog"] = backlog.into();
+    }
     if let Some(queue) = first.queue {
         behaviour["queueLimit"] = queue.into();
     }
@@ -416,7 +413,7 @@ fn balancer(lb: Option<&Balancer>) -> Result<Value, String> {
     let inter = seconds(check.inter / 1e3);
     Ok(json!({"ipTargets": {
         "algorithm": "roundRobin", "registrationDelay": "0s", "deregistrationDelay": seconds(NEVER),
-        "healthCheck": {"interval": inter, "timeout": inter, "healthyThreshold": check.rise, "unhealthyThreshold": check.fall},
+        "healthCheck": {"interval": inter, "timeout": inter, "fromEnd": true, "healthyThreshold": check.rise, "unhealthyThreshold": check.fall},
     }}))
 }
 

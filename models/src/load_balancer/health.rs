@@ -45,7 +45,7 @@ impl Health {
         if turned {
             *self = Self::new(good);
         }
-        let waited = if probe == Probe::TimedOut { check.timeout } else { SimDuration::ZERO };
+        let waited = if probe == Probe::TimedOut && !check.from_end { check.timeout } else { SimDuration::ZERO };
         let next = check.interval.saturating_sub(waited);
         self.due = now + next;
         Some((next, turned))

@@ -241,8 +241,12 @@ impl Algorithm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// From the start of one check of a target to the start of the next.
+    /// From the start of one check of a target to the start of the next, or from its end.
     pub interval: SimDuration,
+    /// Whether the interval begins when a check has ended (HAProxy `checks.c`, Envoy `HealthCheckerImplBase`), so that time-outs
+    /// make checks rarer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_end: bool,
     /// How long an answer may take before the check has failed.
     pub timeout: SimDuration,
     /// Good answers in a row that make a target healthy.
@@ -256,6 +260,7 @@ pub struct HealthCheck {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct HealthCheckSettings {
     interval: Option<SimDuration>,
+    from_end: Option<bool>,
     timeout: Option<SimDuration>,
     healthy_threshold: Option<u32>,
     unhealthy_threshold: Option<u32>,
@@ -271,6 +276,7 @@ impl HealthCheckSettings {
         }
         let check = to.get_or_insert(HealthCheck::NOTHING_SAID);
         set(&mut check.interval, self.interval);
+        set(&mut check.from_end, self.from_end);
         set(&mut check.timeout, self.timeout);
         set(&mut check.healthy_threshold, self.healthy_threshold);
         set(&mut check.unhealthy_threshold, self.unhealthy_threshold);
@@ -280,7 +286,7 @@ impl HealthCheckSettings {
 impl HealthCheck {
     /// Passes no check, so that settings of a balancer without health checks have to be complete.
     const NOTHING_SAID: Self =
-        Self { interval: SimDuration::ZERO, timeout: SimDuration::ZERO, healthy_threshold: 0, unhealthy_threshold: 0 };
+        Self { interval: SimDuration::ZERO, from_end: false, timeout: SimDuration::ZERO, healthy_threshold: 0, unhealthy_threshold: 0 };
 }
 
 impl Parameters {
@@ -311,6 +317,7 @@ pub(super) const fn between(min: u64, max: u64) -> DistSpec<SimDuration> {
 /// A check every `interval` seconds that fails after `timeout` seconds, with its thresholds.
 pub(super) const fn every(interval: u64, timeout: u64, healthy_threshold: u32, unhealthy_threshold: u32) -> HealthCheck {
     HealthCheck {
+        from_end: false,
         interval: SimDuration::from_secs(interval),
         timeout: SimDuration::from_secs(timeout),
         healthy_threshold,
