@@ -3,8 +3,12 @@
 
 use crate::world::*;
 use proptest::prelude::*;
+use svcsim_models::circuit_breaker::CircuitBreakerSpec;
 use svcsim_models::cluster::Outcome;
+use svcsim_models::load_balancer::Proxies;
 use svcsim_models::network::{LinkSpec, NetworkSpec, OneSwitchSpec, RacksSpec, ShapeSpec, SiteSpec, ZonesSpec};
+use svcsim_models::outlier_detection::OutlierDetectionSpec;
+use svcsim_models::retry::RetrySpec;
 use svcsim_models::units::{Bandwidth, Bytes};
 
 /// One way over every link.
@@ -45,8 +49,29 @@ fn pod() -> impl Strategy<Value = PodBehaviour> {
     ];
     let discipline = prop_oneof![Just(Discipline::Fifo), Just(Discipline::ProcessorSharing)];
     let startup = DistSpec::Uniform { min: SimDuration::ZERO, max: ms(300) };
-    (service_time, 1u32..5, prop::option::of(0u32..5), discipline).prop_map(move |(service_time, concurrency, queue_limit, discipline)| {
-        PodBehaviour { queue_limit, startup: startup.clone(), discipline, ..PodBehaviour::new(service_time, concurrency) }
+    let limits = (prop::option::of(0u32..5), prop::sample::select(vec![0u32, 3, 4_096]));
+    (service_time, 1u32..5, limits, discipline).prop_map(move |(service_time, concurrency, (queue_limit, backlog), discipline)| {
+        PodBehaviour { queue_limit, backlog, startup: startup.clone(), discipline, ..PodBehaviour::new(service_time, concurrency) }
+    })
+}
+
+fn breaker() -> impl Strategy<Value = Option<CircuitBreakerSpec>> {
+    let limits = (1u32..4, 0u32..4, 1u32..6, 0u32..3);
+    prop::option::weighted(0.3, limits).prop_map(|limits| {
+        let (max_connections, max_pending_requests, max_requests, max_retries) = limits?;
+        Some(CircuitBreakerSpec { max_connections, max_pending_requests, max_requests, max_retries })
+    })
+}
+
+fn proxies() -> impl Strategy<Value = Option<Proxies>> {
+    let outliers = prop::option::of((1u32..4, 1u64..200)).prop_map(|o| {
+        let (consecutive_5xx, base) = o?;
+        let base_ejection_time = ms(base);
+        Some(OutlierDetectionSpec { consecutive_5xx, interval: ms(30), base_ejection_time, ..OutlierDetectionSpec::default() })
+    });
+    prop::option::weighted(0.4, (breaker(), outliers)).prop_map(|proxies| {
+        let (circuit_breaker, outlier_detection) = proxies?;
+        Some(Proxies { connect_timeout: ms(200), response_timeout: ms(300), circuit_breaker, outlier_detection })
     })
 }
 
@@ -67,12 +92,17 @@ fn source_spec() -> impl Strategy<Value = TrafficSpec> {
         (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle })),
     ];
     let timeout = prop::option::of((1u64..500).prop_map(ms));
-    (way, connections, timeout, 1u32..12, 50.0..800.0).prop_map(|((from, via), connections, timeout, clients, rate)| TrafficSpec {
-        connections,
-        timeout,
-        clients,
-        request_size: DistSpec::Uniform { min: Bytes(1), max: Bytes(2_000) },
-        ..traffic(from, via, rate)
+    let care = (breaker(), any::<bool>().prop_map(|retries| retries.then(RetrySpec::default)));
+    (way, connections, timeout, 1u32..12, 50.0..800.0, care).prop_map(|((from, via), connections, timeout, clients, rate, care)| {
+        TrafficSpec {
+            connections,
+            timeout,
+            clients,
+            circuit_breaker: care.0,
+            retries: care.1,
+            request_size: DistSpec::Uniform { min: Bytes(1), max: Bytes(2_000) },
+            ..traffic(from, via, rate)
+        }
     })
 }
 
@@ -96,18 +126,19 @@ fn events() -> impl Strategy<Value = Vec<(&'static str, EventSpec)>> {
         deed("cut", Action::NodeCut(NodeTarget { node: None }), true),
         deed("zone", Action::ZonePartition(ZoneTarget { zone: None }), true),
         deed("control", Action::ControlPlaneOutage(Everything {}), true),
+        deed("pause", Action::PodPause(any_pod_of("web")), true),
     );
-    prop::option::of(deeds).prop_map(|d| d.map_or_else(Vec::new, |d| [d.0, d.1, d.2, d.3, d.4, d.5].into_iter().flatten().collect()))
+    prop::option::of(deeds).prop_map(|d| d.map_or_else(Vec::new, |d| [d.0, d.1, d.2, d.3, d.4, d.5, d.6].into_iter().flatten().collect()))
 }
 
 fn worlds() -> impl Strategy<Value = ClusterSpec> {
     let nodes = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..=6);
     let life = (prop::sample::select(vec![0u64, 50, 400]), prop::sample::select(vec![10u64, 200, 1_000]));
     let world = (nodes, network(), pod(), 0u32..7, controller(), life);
-    let calls = (source_spec(), prop::option::of(source_spec()), policy(), policy(), events());
+    let calls = (source_spec(), prop::option::of(source_spec()), policy(), policy(), events(), proxies());
     (world, calls, prop::sample::select(vec![0u64, 500])).prop_map(|(world, calls, warm_up)| {
         let (zones, network, pod, replicas, controller, (pre_stop, grace)) = world;
-        let (first, second, external, internal, events) = calls;
+        let (first, second, external, internal, events, proxies) = calls;
         let workload = WorkloadSpec { replicas, controller, pre_stop: ms(pre_stop), termination_grace: ms(grace), ..web(&[], pod) };
         let mut spec = spec(nodes_in(&zones), vec![workload], first);
         spec.network = network;
@@ -119,6 +150,7 @@ fn worlds() -> impl Strategy<Value = ClusterSpec> {
         health_check(&mut spec).interval = ms(70);
         health_check(&mut spec).timeout = ms(70);
         balancer(&mut spec).delay = every(1);
+        balancer(&mut spec).proxies = proxies;
         spec.run = RunSpec { warm_up: ms(warm_up), duration: ms(1_500), window: ms(400) };
         spec
     })
@@ -167,6 +199,13 @@ proptest! {
             let churned = !spec.events.is_empty();
             prop_assert!(possible(Outcome::TimedOut, traffic.timeout.is_some()));
             prop_assert!(possible(Outcome::QueueFull, spec.workloads[0].pod.queue_limit.is_some()));
+            prop_assert!(possible(Outcome::BacklogFull, spec.events.contains_key("pause") && spec.workloads[0].pod.backlog < 4_096));
+            let proxies = spec.load_balancer.parameters.proxies.filter(|_| traffic.via == Via::LoadBalancer);
+            let breakers = [traffic.circuit_breaker, proxies.and_then(|p| p.circuit_breaker)];
+            prop_assert!(possible(Outcome::CircuitOpen, breakers.iter().any(Option::is_some)));
+            let told_by_proxy = [Outcome::LbBadGateway, Outcome::LbUnavailable, Outcome::LbTimeout];
+            prop_assert!(told_by_proxy.into_iter().all(|o| possible(o, proxies.is_some())));
+            prop_assert_eq!(s.lost.values().sum::<u64>(), s.ended() - s.completed(), "each loss has one place");
             prop_assert!(possible(Outcome::LinkDrop, run.links.iter().any(|l| l.utilisation > 0.0)));
             prop_assert!([Outcome::Refused, Outcome::Reset, Outcome::Blackhole].into_iter().all(|o| possible(o, churned)));
             prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].is_daemon())));

@@ -304,3 +304,36 @@ fn an_alb_notices_a_pod_that_hangs_and_one_that_only_connects_does_not() {
     let connects = of(Preset::IpTargets);
     assert_chance("of 100 s of 120", count(&connects, Outcome::TimedOut), connects.arrivals, 0.25 * 100.0 / 120.0);
 }
+
+/// Whatever befell requests, what they took of a limit is given back: when all is well again as many pass as if nothing had happened.
+#[test]
+fn what_is_lost_on_the_way_gives_its_place_back() {
+    for behind_envoy in [false, true] {
+        for connections in [ConnectionsSpec::PerRequest, ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 2 })] {
+            let mut spec = one_instance(behind_envoy, breaker(2, 2, 2), constant(ms(40)), 50.0);
+            spec.nodes = nodes_in(&["", ""]);
+            source(&mut spec).connections = connections;
+            source(&mut spec).timeout = Some(secs(2));
+            source(&mut spec).retries = Some(RetrySpec::default());
+            let calm = series(&spec, 0);
+            let pod = || PodTarget { workload: "web".to_owned(), place: Some(0) };
+            let n0 = || NodeTarget { node: Some("n0".to_owned()) };
+            let deeds = [
+                (20, "crash", Action::PodCrash(pod())),
+                (30, "pause", Action::PodPause(pod())),
+                (50, "cut", Action::NodeCut(n0())),
+                (70, "power", Action::NodeCrash(n0())),
+                (90, "balancer", Action::LoadBalancerFailure(BalancerTarget { service: "web".to_owned() })),
+            ];
+            for (at, name, action) in deeds {
+                let event = EventSpec::at(secs(at), action);
+                spec.events.insert(name.to_owned(), if name == "crash" { event } else { event.lasting(constant(secs(10))) });
+            }
+            let rough = series(&spec, 0);
+            let since = |s: &SeriesResult, from: usize| s.timeline[from / 10..].iter().map(|w| w.completed).sum::<u64>();
+            let what = format!("Envoy: {behind_envoy}, {connections:?}, {:?}", rough.outcomes);
+            assert!(since(&rough, 20) + 200 < since(&calm, 20), "{what}: hardly anything was lost");
+            assert_eq!(since(&rough, 140), since(&calm, 140), "{what}");
+        }
+    }
+}
