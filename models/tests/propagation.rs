@@ -118,3 +118,35 @@ fn impossible_limits_are_refused() {
     assert_eq!(problem(|s| s.burst = 0), Err("endpointSlices.burst".to_owned()));
     assert_eq!(problem(|_| ()), Ok(()));
 }
+
+/// The last full sync was long ago: this one writes the four endpoints that are left too, 50 ms each. Else only what changed.
+#[test]
+fn a_full_sync_writes_what_did_not_change_too() {
+    let mut spec = one_deletion(5);
+    for (period, expected) in [(SimDuration::from_nanos(1), ms(730)), (secs(1_000_000_000), ms(530))] {
+        let sync = SyncSpec { base: ms(30), full_sync_period: period, full_per_endpoint: ms(50), ..SyncSpec::INSTANT };
+        spec.data_plane = DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, sync });
+        let run = run_one(&spec, 0);
+        assert!(about(run.programming.min(), expected) && about(run.programming.max(), expected), "{:?}", run.programming.max());
+    }
+}
+
+/// A balancer that takes 5 s to take a target out decides by an old view for so long, and 100 ms more.
+#[test]
+fn what_a_balancer_has_not_carried_out_yet_makes_its_view_old() {
+    let mut spec = one_deletion(5);
+    spec.run.duration = secs(12);
+    spec.workloads.truncate(1);
+    source(&mut spec).from = internet();
+    source(&mut spec).via = Via::LoadBalancer;
+    spec.load_balancer = svcsim_models::load_balancer::LoadBalancerSpec::by_name("ipTargets").expect("a preset");
+    let b = balancer(&mut spec);
+    (b.registration_delay, b.deregistration_delay) = (constant(SimDuration::ZERO), constant(secs(5)));
+    let s = series(&spec, 0);
+    assert_eq!(s.staleness.count(), s.arrivals, "the balancer alone decides");
+    assert!(s.staleness.max().is_some_and(|max| (ms(5_050)..=ms(5_110)).contains(&max)), "{:?}", s.staleness.max());
+    let old = s.staleness.mean_ns().unwrap_or_default() / 1e9;
+    // The second deletion, at 8 s, is 1.1 s old when the first has been carried out.
+    let expected = (5.1 * 5.1 / 2.0 + (4.0 * 4.0 - 1.1 * 1.1) / 2.0) / 12.0;
+    assert!((old - expected).abs() < 0.1 * expected, "{old} s, expected {expected}");
+}

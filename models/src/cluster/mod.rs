@@ -88,6 +88,8 @@ pub enum Purpose {
     Dns = 13,
     /// When in each of their periods metrics-server and autoscalers look.
     Autoscaler = 14,
+    /// When in each of its periods a Node's proxy writes all its rules.
+    FullSync = 28,
     /// How long changes take to reach DNS.
     DnsView = 29,
     /// What a degraded link does to messages.
@@ -163,8 +165,9 @@ struct Node {
     conntrack: Conntrack,
     /// How often it says that it rejects.
     icmp: IcmpLimit,
-    /// When the proxy writes its rules.
+    /// When the proxy writes its rules, and from when on it writes all of them.
     sync: SyncRunner,
+    full_sync: SimTime,
     /// Changes that it has heard of, and those that it is writing.
     news: Vec<(ServiceId, Rc<EndpointSet>)>,
     writing: Vec<(ServiceId, Rc<EndpointSet>)>,
@@ -219,9 +222,8 @@ struct Balancer {
     port: u16,
     lb: LoadBalancer,
     targets: BTreeSet<Target>,
-    /// Targets that are being registered or deregistered, and since when there are some.
-    orders: u32,
-    behind_since: Option<SimTime>,
+    /// Targets that are being registered or deregistered, and when what made that necessary happened.
+    orders: Vec<(Target, SimTime)>,
     /// Failures of it that are not repaired.
     failures: u32,
     /// Limits on what it has under way.

@@ -67,6 +67,8 @@ impl Default for Spec {
                 per_service_port: SimDuration::ZERO,
                 per_endpoint: SimDuration::ZERO,
                 per_changed_endpoint: SimDuration::from_micros(20),
+                full_sync_period: SimDuration::ZERO,
+                full_per_endpoint: SimDuration::ZERO,
             },
         }
     }

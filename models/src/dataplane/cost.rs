@@ -52,6 +52,8 @@ impl RuleSet {
 pub struct Change {
     /// Endpoints of the Services that changed.
     pub endpoints: u32,
+    /// Whether all is written, changed or not.
+    pub full: bool,
 }
 
 /// How a Node's rules follow changes: `minSyncPeriod` from the end of one sync to the start of the next (kube-proxy since
@@ -69,6 +71,18 @@ pub struct SyncSpec {
     pub per_endpoint: SimDuration,
     /// For each endpoint of the Services that changed.
     pub per_changed_endpoint: SimDuration,
+    /// A sync so long after the last full one is full, of whatever changed (`pkg/proxy/util`, `FullSyncPeriod`, 1 h; KEP-3453); 0s:
+    /// none is, or none is more than others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub full_sync_period: SimDuration,
+    /// Of a full sync: for each endpoint of each Service of the cluster.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub full_per_endpoint: SimDuration,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+fn is_zero(time: &SimDuration) -> bool {
+    *time == SimDuration::ZERO
 }
 
 impl SyncSpec {
@@ -79,6 +93,8 @@ impl SyncSpec {
         per_service_port: SimDuration::ZERO,
         per_endpoint: SimDuration::ZERO,
         per_changed_endpoint: SimDuration::ZERO,
+        full_sync_period: SimDuration::ZERO,
+        full_per_endpoint: SimDuration::ZERO,
     };
 
     /// How long a sync takes.
@@ -89,5 +105,6 @@ impl SyncSpec {
             + times(self.per_service_port, rules.service_ports)
             + times(self.per_endpoint, rules.endpoints)
             + times(self.per_changed_endpoint, change.endpoints)
+            + if change.full { times(self.full_per_endpoint, rules.endpoints) } else { SimDuration::ZERO }
     }
 }

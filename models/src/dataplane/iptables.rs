@@ -41,6 +41,8 @@ impl Default for Spec {
                 per_service_port: SimDuration::from_micros(300),
                 per_endpoint: SimDuration::ZERO,
                 per_changed_endpoint: SimDuration::from_micros(100),
+                full_sync_period: SimDuration::from_secs(3_600),
+                full_per_endpoint: SimDuration::from_micros(100),
             },
         }
     }

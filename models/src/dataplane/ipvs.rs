@@ -70,6 +70,8 @@ impl Default for Spec {
                 per_service_port: SimDuration::from_micros(20),
                 per_endpoint: SimDuration::from_micros(5),
                 per_changed_endpoint: SimDuration::from_micros(50),
+                full_sync_period: SimDuration::ZERO,
+                full_per_endpoint: SimDuration::ZERO,
             },
             tcp_inactive: SimDuration::from_secs(120),
             udp_timeout: SimDuration::from_secs(300),

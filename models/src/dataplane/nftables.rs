@@ -38,6 +38,8 @@ impl Default for Spec {
                 per_service_port: SimDuration::ZERO,
                 per_endpoint: SimDuration::ZERO,
                 per_changed_endpoint: SimDuration::from_micros(100),
+                full_sync_period: SimDuration::from_secs(3_600),
+                full_per_endpoint: SimDuration::from_micros(50),
             },
         }
     }

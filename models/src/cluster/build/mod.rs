@@ -128,6 +128,9 @@ impl Cluster {
             let proxy = Proxy::new(vantage, addresses, &spec.proxy, &spec.data_plane, stream(streams, Purpose::Proxy, &node.name));
             let cores = node.cpu_millis.map_or(DEFAULT_CORES, |m| m.div_ceil(1_000) as u32);
             let sync = SyncRunner::new(proxy.plane().sync().min_sync_period, None, SYNC_RETRY);
+            let period = proxy.plane().sync().full_sync_period.as_nanos() as f64;
+            let phase = stream(streams, Purpose::FullSync, &node.name).uniform();
+            let full_sync = SimTime::ZERO + SimDuration::from_nanos_f64(period * phase);
             let vertex = self.network.node_vertex(id);
             if self.node_at.len() <= vertex.index() {
                 self.node_at.resize(vertex.index() + 1, None);
@@ -143,6 +146,7 @@ impl Cluster {
                 conntrack: Conntrack::new(&spec.conntrack, cores),
                 icmp: IcmpLimit::new(spec.proxy.icmp_ratelimit),
                 sync,
+                full_sync,
                 news: Vec::new(),
                 writing: Vec::new(),
                 pods: 0,
@@ -298,8 +302,8 @@ impl Cluster {
             let name = if port == 0 { service.name.clone() } else { format!("{}:{}", service.name, service.ports[usize::from(port)].port) };
             let lb = LoadBalancer::build(&spec.load_balancer, &facts, load_balancer::stream(streams, &name))?;
             let breaker = lb.parameters().proxies.and_then(|p| p.circuit_breaker).map(Breaker::new);
-            let (targets, orders) = (BTreeSet::new(), 0);
-            let balancer = Balancer { service: id, port, lb, targets, orders, behind_since: None, failures: 0, breaker };
+            let (targets, orders) = (BTreeSet::new(), Vec::new());
+            let balancer = Balancer { service: id, port, lb, targets, orders, failures: 0, breaker };
             let balancer = self.load_balancers.push(balancer);
             self.endpoints[id].balancers.push(balancer);
             let targets = self.wanted_targets(balancer, &self.published[id]);

@@ -215,8 +215,13 @@ impl Cluster {
         }
         n.writing = std::mem::take(&mut n.news);
         let ready = |(_, set): &(ServiceId, Rc<EndpointSet>)| set.ports.iter().map(|p| p.ready().len() as u32).sum::<u32>();
-        let change = Change { endpoints: n.writing.iter().map(ready).sum() };
-        let takes = n.proxy.plane().sync().duration(&self.rules, change);
+        let sync = n.proxy.plane().sync();
+        let full = sync.full_sync_period > SimDuration::ZERO && ctx.now() >= n.full_sync;
+        let change = Change { endpoints: n.writing.iter().map(ready).sum(), full };
+        let takes = sync.duration(&self.rules, change);
+        if full {
+            n.full_sync = ctx.now() + sync.full_sync_period;
+        }
         if takes == SimDuration::ZERO { self.finish_sync(node, ctx) } else { ctx.schedule_in(takes, Event::SyncEnds { node }) }
     }
 

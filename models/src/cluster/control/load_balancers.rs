@@ -99,7 +99,7 @@ impl Cluster {
         for balancer in self.load_balancers.ids() {
             let b = &mut self.load_balancers[balancer];
             let Some(order) = b.targets.contains(&target).then(|| b.lb.failed(target, ctx.now())).flatten() else { continue };
-            b.ordered(1, ctx.now());
+            b.ordered(target, ctx.now());
             ctx.schedule_at(order.no_new_after, Event::TargetDeregistered { balancer, target });
             if let Some(at) = order.cut_at {
                 ctx.schedule_at(at, Event::TargetCut { balancer, target });
@@ -128,7 +128,7 @@ impl Cluster {
         for balancer in self.load_balancers.ids() {
             let b = &mut self.load_balancers[balancer];
             if b.targets.contains(&target) && b.lb.health_check().is_none() {
-                b.ordered(1, ctx.now());
+                b.ordered(target, ctx.now());
                 let done = b.lb.register(target, self.nodes[node].zone, ctx.now());
                 ctx.schedule_at(done, Event::TargetRegistered { balancer, target });
             }
@@ -150,7 +150,7 @@ impl Cluster {
         let gone: Vec<Target> = b.targets.difference(&wanted).copied().collect();
         let come: Vec<Target> = wanted.difference(&b.targets).copied().collect();
         b.targets = wanted;
-        b.ordered(gone.len() + come.len(), since);
+        gone.iter().chain(&come).for_each(|target| b.ordered(*target, since));
         let now = ctx.now();
         for target in gone {
             let order = b.lb.deregister(target, now);
@@ -198,14 +198,14 @@ impl Cluster {
 
     /// A target's registration is done.
     pub(in crate::cluster) fn target_registered(&mut self, balancer: BalancerId, target: Target, ctx: &mut Ctx<'_>) {
-        self.load_balancers[balancer].done();
+        self.load_balancers[balancer].done(target);
         self.begin_checks(balancer, target, |lb, now| lb.registered(target, now), ctx);
     }
 
     /// A target gets no new connections from now on.
     pub(in crate::cluster) fn target_deregistered(&mut self, balancer: BalancerId, target: Target, ctx: &Ctx<'_>) {
         let b = &mut self.load_balancers[balancer];
-        b.done();
+        b.done(target);
         b.lb.deregistered(target, ctx.now());
     }
 
@@ -255,26 +255,22 @@ impl Cluster {
 }
 
 impl Balancer {
-    /// So many targets are to be registered or deregistered, by a change of `since`.
-    fn ordered(&mut self, orders: usize, since: SimTime) {
-        if orders > 0 {
-            self.orders += orders as u32;
-            self.behind_since.get_or_insert(since);
-        }
+    /// A target is to be registered or deregistered, by a change of `since`.
+    fn ordered(&mut self, target: Target, since: SimTime) {
+        self.orders.push((target, since));
     }
 
-    /// One of them is.
-    fn done(&mut self) {
-        self.orders = self.orders.saturating_sub(1);
-        if self.orders == 0 {
-            self.behind_since = None;
+    /// It is.
+    fn done(&mut self, target: Target) {
+        if let Some(order) = self.orders.iter().position(|(t, _)| *t == target) {
+            self.orders.remove(order);
         }
     }
 
     /// For how long its targets have not been those that it is to have; none if they do not follow Pods.
     pub(in crate::cluster) fn staleness(&self, published: &EndpointSet, local: bool, now: SimTime) -> Option<SimDuration> {
         let follows = self.lb.parameters().targets == Targets::Pods || self.lb.parameters().follows_pods(local);
-        let behind = self.behind_since.map_or(SimDuration::ZERO, |since| now.since(since));
+        let behind = self.orders.iter().map(|(_, since)| now.since(*since)).max().unwrap_or_default();
         follows.then(|| published.staleness(now).max(behind))
     }
 }

@@ -72,6 +72,8 @@ impl Cluster {
     pub(in crate::cluster) fn boot_node(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         self.faults -= 1;
         self.nodes[node].condition.crashes -= 1;
+        // A proxy that starts writes everything.
+        self.nodes[node].full_sync = SimTime::ZERO;
         self.lease_goes_on(node, ctx);
         if !self.nodes[node].condition.runs() {
             return;
