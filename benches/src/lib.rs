@@ -88,6 +88,7 @@ fn workload(name: &str, replicas: u32, role: &str, pod: PodBehaviour) -> Workloa
         budget: None,
         autoscaler: None,
         cpu_request: None,
+        scheduling: SchedulingSpec::default(),
         probes: Probes::default(),
         readiness_gate: false,
         node_selector: BTreeMap::from([("role".to_owned(), role.to_owned())]),

@@ -19,6 +19,7 @@ mod placement;
 mod propagation;
 mod protection;
 mod rollouts;
+mod scheduling;
 mod services;
 mod spec_errors;
 mod timeline;

@@ -67,6 +67,7 @@ pub(crate) fn web(placed_on: &[&str], pod: PodBehaviour) -> WorkloadSpec {
         budget: None,
         autoscaler: None,
         cpu_request: None,
+        scheduling: SchedulingSpec::default(),
         probes: prompt_probes(),
         readiness_gate: false,
         node_selector: BTreeMap::new(),

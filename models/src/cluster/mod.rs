@@ -47,7 +47,7 @@ use crate::spec::{
     Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
 };
 use crate::workload::Arrivals;
-use control::{Autoscaler, Condition, Evictions, Meter, Planned, Version};
+use control::{Asks, Autoscaler, Condition, Evictions, Meter, Planned, Version};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -133,6 +133,8 @@ pub struct Cluster {
     node_at: Vec<Option<NodeId>>,
     node_lifecycle: NodeLifecycleSpec,
     evictions: Evictions,
+    /// Workloads with Pods that fit on no Node.
+    pending: BTreeSet<WorkloadId>,
     autoscaling: AutoscalingSpec,
     /// When in each of its periods metrics-server looks, as a part of it.
     scrape_phase: f64,
@@ -250,6 +252,8 @@ struct Workload {
     termination_grace: SimDuration,
     /// Nodes its Pods may be placed on.
     eligible: Vec<NodeId>,
+    /// What its Pods ask of Nodes beyond that.
+    asks: Asks,
     replicas: Vec<ReplicaId>,
     /// Its Pods that are not gone.
     pods: Vec<PodId>,

@@ -4,6 +4,7 @@ use super::{AutoscalerSpec, PodBehaviour};
 use crate::control_plane::probes::Probes;
 use crate::controllers::deployment::{IntOrString, Strategy};
 use crate::controllers::disruption::DisruptionBudgetSpec;
+use crate::controllers::scheduling::{SchedulingSpec, Taint};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,12 @@ pub struct NodeSpec {
     pub addresses: Vec<IpAddr>,
     /// `status.allocatable.cpu`, in thousandths of a core; topology-aware hints are made in its proportion.
     pub cpu_millis: Option<u64>,
+    /// `status.allocatable.memory`, bytes.
+    pub memory: Option<u64>,
+    /// `status.allocatable.pods`.
+    pub most_pods: Option<u32>,
+    /// `spec.taints`.
+    pub taints: Vec<Taint>,
     /// Label `node-role.kubernetes.io/control-plane` (or `master`): not counted for topology-aware hints.
     pub control_plane: bool,
     /// Label `node.kubernetes.io/exclude-from-external-load-balancers`: no load balancer's target.
@@ -54,6 +61,8 @@ pub struct WorkloadSpec {
     pub autoscaler: Option<AutoscalerSpec>,
     /// What each of its Pods requests of the CPU (`resources.requests.cpu` of all its containers), in thousandths of a core.
     pub cpu_request: Option<u64>,
+    /// What its Pods ask of Nodes beyond labels.
+    pub scheduling: SchedulingSpec,
     /// Labels that a Node must carry (`spec.nodeSelector`).
     pub node_selector: BTreeMap<String, String>,
     /// Nodes that its first Pods are known to run on (from a dump), by replica; empty where unknown.

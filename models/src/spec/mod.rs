@@ -12,6 +12,9 @@ mod traffic;
 pub use crate::control_plane::probes::{ProbeSpec, Probes};
 pub use crate::controllers::deployment::IntOrString;
 pub use crate::controllers::disruption::{Budget, DisruptionBudgetSpec};
+pub use crate::controllers::scheduling::{
+    Operator, PodTerm, Requirement, SchedulingSpec, SpreadConstraint, Taint, TaintEffect, Toleration,
+};
 pub use autoscaler::{AutoscalerSpec, AutoscalingSpec, CpuTarget, ScalingBehavior, ScalingRules};
 pub use events::{
     Action, BalancerTarget, EventSpec, Everything, LinkTarget, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget,

@@ -255,6 +255,7 @@ impl<'a> Import<'a> {
             budget: None,
             autoscaler: None,
             cpu_request: None,
+            scheduling: SchedulingSpec::default(),
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
             ports: Vec::new(),

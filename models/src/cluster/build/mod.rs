@@ -3,7 +3,7 @@
 
 mod source;
 
-use super::control::{Autoscaler, Condition, Evictions};
+use super::control::{Asks, Autoscaler, Condition, Evictions};
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
 use crate::api::{EndpointSet, Service, Vantage, allocator};
@@ -12,6 +12,7 @@ use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
 use crate::control_plane::topology::{self, NodeCpu};
+use crate::controllers::scheduling::tolerated;
 use crate::dataplane::{Conntrack, IcmpLimit, NodeAddresses, Proxy, RuleSet, ServiceTable};
 use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
@@ -72,6 +73,7 @@ impl Cluster {
             node_at: Vec::new(),
             node_lifecycle: spec.node_lifecycle.clone(),
             evictions: Evictions::default(),
+            pending: BTreeSet::new(),
             scrape_phase: stream(streams, Purpose::Autoscaler, "").uniform(),
             autoscaling: spec.autoscaling.clone(),
             meters: BTreeMap::new(),
@@ -208,6 +210,7 @@ impl Cluster {
             pre_stop: w.pre_stop,
             termination_grace: w.termination_grace,
             eligible,
+            asks: Asks::new(&w.scheduling, &spec.workloads),
             replicas: Vec::new(),
             pods: Vec::new(),
             services: Vec::new(),
@@ -225,7 +228,7 @@ impl Cluster {
             let node = match (w.is_daemon(), w.placed_on.get(place)) {
                 (true, _) => self.workloads[id].eligible[place],
                 (false, Some(name)) => self.node_named(spec, w, name)?,
-                (false, None) => self.place(id),
+                (false, None) => self.place(id).ok_or_else(|| no_place(w, place))?,
             };
             let name = format!("{}-{place}", w.name);
             let replica = self.replicas.push(Replica { name, workload: id, pod: crate::ids::PodId(0), pods: 1 });
@@ -432,16 +435,34 @@ fn check_unique<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Res
 }
 
 /// Nodes that the workload's Pods may be placed on.
+/// The Pod at a place of a workload fits on no Node when the run begins.
+fn no_place(w: &WorkloadSpec, place: usize) -> SpecError {
+    let problem = format!(
+        "{place} of {} Pods of {} fit on the Nodes that take them; for another there is no room, or affinity or spreading forbids it",
+        w.replicas, w.name
+    );
+    SpecError::new(format!("{}.spec.replicas", w.field), problem, "give fewer replicas, more Nodes, smaller requests or weaker constraints")
+}
+
 fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, SpecError> {
     // A DaemonSet's Pods tolerate a cordon (DaemonSet controller: node.kubernetes.io/unschedulable).
-    let fits =
-        |n: &crate::spec::NodeSpec| (!n.unschedulable || w.is_daemon()) && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v));
+    let fits = |n: &crate::spec::NodeSpec| {
+        let terms = &w.scheduling.node_terms;
+        (!n.unschedulable || w.is_daemon())
+            && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v))
+            && (terms.is_empty() || terms.iter().any(|term| term.iter().all(|r| r.holds(&n.labels))))
+            && tolerated(&n.taints, &w.scheduling.tolerations)
+    };
     let eligible: Vec<NodeId> = spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect();
     let wanted = if w.is_daemon() { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
     if eligible.is_empty() && wanted > 0 {
         let field = format!("{}.spec.template.spec.nodeSelector", w.field);
-        let problem = format!("no schedulable Node carries the labels that the Pods of {} ask for: they cannot be placed", w.name);
-        return Err(SpecError::new(field, problem, "label a Node, or change the selector"));
+        let problem = format!(
+            "no schedulable Node carries the labels that the Pods of {} ask for, without taints that they do not tolerate: they cannot be \
+             placed",
+            w.name
+        );
+        return Err(SpecError::new(field, problem, "label a Node, or change the selector, the affinity or the tolerations"));
     }
     Ok(eligible)
 }

@@ -18,8 +18,9 @@ impl Cluster {
     }
 
     /// Pods may be placed on the Node again; a drain that is not over ends.
-    pub(in crate::cluster) fn uncordon(&mut self, node: NodeId) {
+    pub(in crate::cluster) fn uncordon(&mut self, node: NodeId, ctx: &mut Ctx<'_>) {
         self.nodes[node].cordons -= 1;
+        self.try_pending(ctx);
     }
 
     /// Evicts from the Node whom it may, and comes back for the others. A DaemonSet's Pods stay.

@@ -496,7 +496,7 @@ impl Cluster {
                 format!("{} is scaled back to {replicas}", self.workloads[workload].name)
             }
             Broken::Drained(node) => {
-                self.uncordon(node);
+                self.uncordon(node, ctx);
                 format!("Node {} is uncordoned", self.nodes[node].spec.name)
             }
             Broken::Crashed(node) => {

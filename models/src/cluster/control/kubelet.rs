@@ -349,6 +349,7 @@ impl Cluster {
         self.workloads[workload].pods.retain(|p| *p != pod);
         self.tell(pod, "gone", ctx);
         self.pod_changed(pod, ctx);
+        self.try_pending(ctx);
     }
 
     pub(in crate::cluster) fn tell(&mut self, pod: PodId, event: &'static str, ctx: &Ctx<'_>) {

@@ -15,4 +15,5 @@ pub(super) use autoscaler::{Autoscaler, Meter};
 pub(super) use events::Planned;
 pub(super) use eviction::Evictions;
 pub(super) use nodes::Condition;
+pub(super) use scheduler::Asks;
 pub(super) use workloads::Version;

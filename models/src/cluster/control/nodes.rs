@@ -162,6 +162,7 @@ impl Cluster {
         }
         if std::mem::take(&mut condition.unreachable) {
             ctx.schedule_in(SimDuration::ZERO, Event::TaintsReviewed);
+            self.try_pending(ctx);
         }
         for pod in self.pods_on(node) {
             if !self.pods[pod].terminating {

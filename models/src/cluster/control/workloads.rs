@@ -6,7 +6,7 @@
 
 use crate::cluster::{Cluster, Ctx, Event, Replica, Workload};
 use crate::controllers::deployment::{self, ReplicaSet, Strategy};
-use crate::ids::{PodId, ReplicaId, WorkloadId};
+use crate::ids::{NodeId, PodId, ReplicaId, WorkloadId};
 use crate::spec::Controller;
 use std::cmp::Reverse;
 use svcsim_engine::SimTime;
@@ -152,8 +152,13 @@ impl Cluster {
                 self.delete_pod(victim, ctx);
             }
             for _ in active.len()..version.replicas as usize {
-                let Some(replica) = self.vacancy(workload) else { break };
-                self.fill_place(replica, version.revision, ctx);
+                let Some(vacancy) = self.vacancy(workload) else { break };
+                let Some(node) = self.place(workload) else {
+                    self.wait_for_node(workload, ctx);
+                    break;
+                };
+                let replica = vacancy.unwrap_or_else(|| self.add_place(workload));
+                self.fill_place(replica, node, version.revision, ctx);
             }
         }
     }
@@ -182,15 +187,15 @@ impl Cluster {
         active.iter().min_by_key(|p| rank(p)).copied()
     }
 
-    /// The first place without a Pod, or one more.
-    fn vacancy(&mut self, workload: WorkloadId) -> Option<ReplicaId> {
+    /// The first place without a Pod, or none where it takes one more place; or there can be no Pod more now.
+    fn vacancy(&self, workload: WorkloadId) -> Option<Option<ReplicaId>> {
         let w = &self.workloads[workload];
         let ordered = w.controller == Controller::StatefulSet;
         for replica in &w.replicas {
             let pod = &self.pods[self.replicas[*replica].pod];
             let free = !pod.exists() || (pod.terminating && w.controller == Controller::Deployment);
             if free {
-                return Some(*replica);
+                return Some(Some(*replica));
             }
             // The places before it have to be ready first (`podManagementPolicy: OrderedReady`).
             if ordered && !pod.is_active() {
@@ -200,7 +205,7 @@ impl Cluster {
         if w.controller == Controller::DaemonSet || w.replicas.len() >= self.most_places {
             return None;
         }
-        Some(self.add_place(workload))
+        Some(None)
     }
 
     /// One more place in the workload, without a Pod yet.
@@ -214,8 +219,7 @@ impl Cluster {
     }
 
     /// A new Pod fills the place.
-    fn fill_place(&mut self, replica: ReplicaId, revision: u32, ctx: &mut Ctx<'_>) {
-        let node = self.place(self.replicas[replica].workload);
+    fn fill_place(&mut self, replica: ReplicaId, node: NodeId, revision: u32, ctx: &mut Ctx<'_>) {
         let pod = self.create_pod(replica, node);
         self.pods[pod].revision = revision;
         self.replicas[replica].pod = pod;
