@@ -90,6 +90,43 @@ fn a_stateful_set_goes_from_the_last_place_to_the_first_one_at_a_time() {
     assert!(told[1..].iter().zip(&ready).all(|(told, ready)| told >= ready), "the next goes when the last is ready: {told:?}, {ready:?}");
 }
 
+#[test]
+fn a_partition_keeps_the_first_places_as_they_are() {
+    let mut spec = rollout(4, secs(1));
+    spec.workloads[0].controller = Controller::StatefulSet;
+    spec.workloads[0].rollout.partition = 2;
+    let run = run_one(&spec, 0);
+    let told: Vec<&str> = run.incidents.iter().filter(|i| i.event == "terminate").map(|i| i.pod.as_str()).collect();
+    assert_eq!((told, times(&run, "ready").len()), (vec!["web-3", "web-2"], 2));
+}
+
+#[test]
+fn pods_of_a_parallel_stateful_set_do_not_wait_for_each_other() {
+    let mut spec = rollout(1, secs(5));
+    spec.workloads[0].controller = Controller::StatefulSet;
+    let more = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 4 });
+    spec.events.insert("release".to_owned(), EventSpec::at(secs(1), more));
+    let created = |spec: &ClusterSpec| times(&run_one(spec, 0), "create");
+    let one_by_one = created(&spec);
+    assert!(one_by_one.len() == 3 && one_by_one.windows(2).all(|w| w[1] - w[0] >= 5.0), "{one_by_one:?}");
+    spec.workloads[0].rollout.parallel = true;
+    assert_eq!(created(&spec), [1.0, 1.0, 1.0]);
+}
+
+/// A bad release at 1 s makes progress while its first Pods are created, and none after.
+#[test]
+fn a_rollout_without_progress_is_told_after_its_deadline() {
+    let mut spec = rollout(4, secs(1));
+    spec.workloads[0].rollout.progress_deadline = secs(30);
+    let told = |spec: &ClusterSpec| {
+        let run = run_one(spec, 0);
+        run.marks.iter().filter(|m| m.name == "rollout of web").map(|m| m.time.as_nanos() / 1_000_000_000).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&spec), [0; 0]);
+    spec.events.insert("release".to_owned(), EventSpec::at(secs(1), release(true)));
+    assert_eq!(told(&spec), [31]);
+}
+
 /// Readiness at the first attempt after the Pod listens; liveness kills what starts too slowly, again and again.
 #[test]
 fn a_pod_is_ready_at_an_attempt_of_its_probe() {

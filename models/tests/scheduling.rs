@@ -21,7 +21,10 @@ fn world(replicas: u32, scheduling: SchedulingSpec) -> ClusterSpec {
 fn placed(spec: &ClusterSpec) -> [usize; 6] {
     let run = run_one(spec, 0);
     let mut counts = [0; 6];
-    run.pods.iter().filter(|p| p.name.starts_with("web")).for_each(|p| counts[p.node[1..].parse::<usize>().expect("nodes are n0, n1, ...")] += 1);
+    run.pods
+        .iter()
+        .filter(|p| p.name.starts_with("web"))
+        .for_each(|p| counts[p.node[1..].parse::<usize>().expect("nodes are n0, n1, ...")] += 1);
     counts
 }
 

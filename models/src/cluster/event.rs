@@ -115,6 +115,13 @@ pub enum Event {
         /// Whose.
         workload: WorkloadId,
     },
+    /// A rollout may have made no progress for too long.
+    ProgressDeadline {
+        /// Whose.
+        workload: WorkloadId,
+        /// To which version.
+        revision: u32,
+    },
     /// metrics-server asks kubelets for the CPU of Pods.
     MetricsScraped,
     /// A workload's autoscaler looks at it.
@@ -240,6 +247,7 @@ impl Event {
                 | Self::TaintsReviewed
                 | Self::NodeEvicts { .. }
                 | Self::AutoscalerSyncs { .. }
+                | Self::ProgressDeadline { .. }
         )
     }
 }

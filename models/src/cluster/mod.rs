@@ -268,6 +268,8 @@ struct Workload {
     cpu_request: Option<u64>,
     /// Versions that have Pods or are to have some, oldest first.
     versions: Vec<Version>,
+    /// When its rollout last made progress.
+    progressed: SimTime,
     /// Revisions that never listen.
     failing: Vec<u32>,
     /// Whether its controller is at work, which changes of its Pods must not start again.
@@ -398,6 +400,7 @@ impl Model for Cluster {
             Event::Repaired { event, occurrence } => self.repaired(event, occurrence, ctx),
             Event::DrainGoesOn { node } => self.drain_goes_on(node, ctx),
             Event::Reconcile { workload } => self.reconcile(workload, ctx),
+            Event::ProgressDeadline { workload, revision } => self.progress_deadline(workload, revision, ctx),
             Event::MetricsScraped => self.scrape_metrics(ctx),
             Event::AutoscalerSyncs { workload } => self.autoscaler_syncs(workload, ctx),
             Event::DnsHears { service } => self.dns_hears(service),

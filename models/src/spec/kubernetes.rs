@@ -114,8 +114,6 @@ pub struct RolloutSpec {
     pub min_ready: SimDuration,
     /// `progressDeadlineSeconds`, of a Deployment: a rollout without progress for so long has failed, which is said and changes nothing.
     pub progress_deadline: SimDuration,
-    /// `paused`, of a Deployment: new versions are not rolled out.
-    pub paused: bool,
     /// `rollingUpdate.partition`, of a StatefulSet: places before it keep the version they have.
     pub partition: u32,
     /// `podManagementPolicy: Parallel`, of a StatefulSet: its Pods are created and deleted without waiting for each other.
@@ -132,7 +130,6 @@ impl Default for RolloutSpec {
             max_unavailable: quarter,
             min_ready: SimDuration::ZERO,
             progress_deadline: SimDuration::from_secs(600),
-            paused: false,
             partition: 0,
             parallel: false,
         }

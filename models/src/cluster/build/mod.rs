@@ -221,6 +221,7 @@ impl Cluster {
             autoscaler: autoscaler(spec, w, streams)?,
             cpu_request: w.cpu_request,
             versions: Workload::first_version(places),
+            progressed: SimTime::ZERO,
             failing: Vec::new(),
             reconciling: false,
         });

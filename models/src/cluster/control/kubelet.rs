@@ -153,6 +153,10 @@ impl Cluster {
         let was = std::mem::replace(&mut self.pods[pod].ready, ready);
         if was != ready {
             self.pods[pod].ready_since = ctx.now();
+            if ready {
+                let workload = self.pods[pod].workload;
+                self.workloads[workload].progressed = ctx.now();
+            }
             self.tell(pod, if ready { "ready" } else { "unready" }, ctx);
         }
         self.pod_changed(pod, ctx);

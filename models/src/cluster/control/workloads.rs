@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use svcsim_engine::SimTime;
 
 /// Pods of one version of a workload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cluster) struct Version {
     /// Counted from 1.
     pub(in crate::cluster) revision: u32,
@@ -36,6 +36,10 @@ impl Cluster {
         if fails {
             w.failing.push(revision);
         }
+        w.progressed = ctx.now();
+        if w.controller == Controller::Deployment {
+            ctx.schedule_in(w.rollout.progress_deadline, Event::ProgressDeadline { workload, revision });
+        }
         self.reconcile(workload, ctx);
     }
 
@@ -43,6 +47,22 @@ impl Cluster {
     pub(in crate::cluster) fn scale(&mut self, workload: WorkloadId, replicas: u32, ctx: &mut Ctx<'_>) {
         self.workloads[workload].desired = replicas;
         self.reconcile(workload, ctx);
+    }
+
+    /// A rollout that has made no progress for so long has failed, which changes nothing
+    /// (`deployment/util/deployment_util.go`, `DeploymentTimedOut`).
+    pub(in crate::cluster) fn progress_deadline(&mut self, workload: WorkloadId, revision: u32, ctx: &mut Ctx<'_>) {
+        let w = &self.workloads[workload];
+        let is_done = w.versions.len() == 1 && self.available(workload, revision, ctx.now()) >= w.desired;
+        if is_done || w.versions.last().is_none_or(|v| v.revision != revision) {
+            return;
+        }
+        let due = w.progressed + w.rollout.progress_deadline;
+        if due > ctx.now() {
+            return ctx.schedule_at(due, Event::ProgressDeadline { workload, revision });
+        }
+        let what = format!("the rollout of {} has made no progress for {}", w.name, w.rollout.progress_deadline);
+        self.recorder.event(ctx.now(), &format!("rollout of {}", w.name), true, what);
     }
 
     /// Whether the Pod is of a version that never listens.
@@ -58,6 +78,7 @@ impl Cluster {
         }
         self.workloads[workload].reconciling = true;
         while self.step(workload, ctx) {
+            self.workloads[workload].progressed = ctx.now();
             self.fill(workload, ctx);
         }
         self.fill(workload, ctx);
@@ -124,18 +145,25 @@ impl Cluster {
             _ => 1,
         };
         let missing = (0..w.desired as usize).filter(|i| w.replicas.get(*i).is_none_or(|r| !self.pods[self.replicas[*r].pod].is_active()));
-        let places = w.replicas.iter().take(w.desired as usize).rev();
+        // Places before the partition keep the version that they have.
+        let partition = if w.controller == Controller::StatefulSet { w.rollout.partition.min(w.desired) } else { 0 };
+        let places = w.replicas.iter().take(w.desired as usize).skip(partition as usize).rev();
         let old = places.map(|r| self.replicas[*r].pod).find(|p| self.pods[*p].revision != newest && self.pods[*p].is_active());
         let may = (missing.count() as i32) < most.max(1);
-        let (desired, versions) = (w.desired, vec![Version { revision: newest, replicas: w.desired }]);
+        let kept = w.versions.len().checked_sub(2).map(|before| w.versions[before].revision).filter(|_| partition > 0);
+        // Those that have yet to go are not replaced by their like.
+        let active = |revision| self.active(workload, revision).count() as u32;
+        let kept = kept.map(|revision| Version { revision, replicas: active(revision).clamp(partition, w.desired) });
+        let rest = Version { revision: newest, replicas: w.desired - kept.map_or(0, |v| v.replicas) };
+        let versions: Vec<Version> = kept.into_iter().chain([rest]).collect();
         match old.filter(|_| may) {
             Some(pod) => {
                 self.delete_pod(pod, ctx);
                 true
             }
             None => {
-                // Its last version is the only one that new Pods are of.
-                let changed = self.workloads[workload].versions.len() != 1 || self.workloads[workload].versions[0].replicas != desired;
+                // New Pods are of its last version, but for those before the partition.
+                let changed = self.workloads[workload].versions != versions;
                 self.workloads[workload].versions = versions;
                 changed
             }
@@ -190,7 +218,7 @@ impl Cluster {
     /// The first place without a Pod, or none where it takes one more place; or there can be no Pod more now.
     fn vacancy(&self, workload: WorkloadId) -> Option<Option<ReplicaId>> {
         let w = &self.workloads[workload];
-        let ordered = w.controller == Controller::StatefulSet;
+        let ordered = w.controller == Controller::StatefulSet && !w.rollout.parallel;
         for replica in &w.replicas {
             let pod = &self.pods[self.replicas[*replica].pod];
             let free = !pod.exists() || (pod.terminating && w.controller == Controller::Deployment);
