@@ -109,8 +109,12 @@ fn pods_of_a_parallel_stateful_set_do_not_wait_for_each_other() {
     let created = |spec: &ClusterSpec| times(&run_one(spec, 0), "create");
     let one_by_one = created(&spec);
     assert!(one_by_one.len() == 3 && one_by_one.windows(2).all(|w| w[1] - w[0] >= 5.0), "{one_by_one:?}");
+    let fewer = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 1 });
+    spec.events.insert("fewer".to_owned(), EventSpec::at(secs(60), fewer));
+    let told = |spec: &ClusterSpec| times(&run_one(spec, 0), "terminate");
+    assert_eq!(told(&spec), [60.0, 62.0, 64.0], "one goes when the one before is gone, after its preStop");
     spec.workloads[0].rollout.parallel = true;
-    assert_eq!(created(&spec), [1.0, 1.0, 1.0]);
+    assert_eq!((created(&spec), told(&spec)), (vec![1.0, 1.0, 1.0], vec![60.0, 60.0, 60.0]));
 }
 
 /// A bad release at 1 s makes progress while its first Pods are created, and none after.

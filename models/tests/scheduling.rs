@@ -92,8 +92,15 @@ fn spread_constraints_hold_or_are_tried() {
     let mut spec = world(5, SchedulingSpec { spread: vec![spread(ZONE, 1, true)], ..SchedulingSpec::default() });
     spec.nodes[4].unschedulable = true;
     spec.nodes[5].unschedulable = true;
-    // Zone c takes no Pods, so it is no domain.
-    assert_eq!(placed(&spec), [2, 1, 1, 1, 0, 0]);
+    // Zone c takes no Pods, but is a domain all the same, with none: taints do not count (`nodeTaintsPolicy: Ignore`).
+    let error = check(&spec).expect_err("no third Pod");
+    assert!(error.field == "deployments.web.spec.replicas" && error.problem.starts_with("2 of 5 Pods"), "{error}");
+    let not_c = Requirement { key: "zone".to_owned(), operator: Operator::NotIn, values: vec!["c".to_owned()] };
+    for node in &mut spec.nodes {
+        node.labels.insert("zone".to_owned(), node.zone.clone());
+    }
+    spec.workloads[0].scheduling.node_terms = vec![vec![not_c]];
+    assert_eq!(placed(&spec), [2, 1, 1, 1, 0, 0], "labels that it asks for do");
     spec.workloads[0].scheduling.spread[0].min_domains = 3;
     assert_eq!(check(&spec).expect_err("two domains of three").field, "deployments.web.spec.replicas");
     spec.workloads[0].scheduling.spread = vec![spread(HOST, 1, false)];

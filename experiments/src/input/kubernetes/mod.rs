@@ -23,6 +23,7 @@
 
 pub(crate) mod api_server;
 mod patch;
+mod placement;
 mod pods;
 mod policies;
 mod quantity;

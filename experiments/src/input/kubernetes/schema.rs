@@ -97,8 +97,11 @@ static NODE_STATUS: Struct = Struct {
     inner: &[("addresses", &NODE_ADDRESS)],
 };
 static NODE_ADDRESS: Struct = Struct { modelled: names_of::<types::NodeAddress>, known: "", inner: &[] };
-static NODE_SPEC: Struct =
-    Struct { modelled: names_of::<types::NodeSpec>, known: "podCIDR podCIDRs providerID taints configSource externalID", inner: &[] };
+static NODE_SPEC: Struct = Struct {
+    modelled: names_of::<types::NodeSpec>,
+    known: "podCIDR podCIDRs providerID configSource externalID",
+    inner: &[("taints", &TAINT)],
+};
 static POD: Struct =
     Struct { modelled: names_of::<types::Pod>, known: "", inner: &[("metadata", &METADATA), ("spec", &POD_SPEC), ("status", &POD_STATUS)] };
 static POD_STATUS: Struct = Struct {
@@ -119,11 +122,56 @@ static POD_SPEC: Struct = Struct {
     modelled: names_of::<types::PodSpec>,
     known: "volumes initContainers ephemeralContainers restartPolicy activeDeadlineSeconds dnsPolicy serviceAccountName \
             serviceAccount automountServiceAccountToken hostNetwork hostPID hostIPC shareProcessNamespace securityContext \
-            imagePullSecrets hostname subdomain affinity schedulerName tolerations hostAliases priorityClassName priority \
-            dnsConfig runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints \
+            imagePullSecrets hostname subdomain schedulerName hostAliases priorityClassName priority \
+            dnsConfig runtimeClassName enableServiceLinks preemptionPolicy overhead \
             setHostnameAsFQDN os hostUsers schedulingGates resourceClaims resources hostnameOverride workloadRef",
-    inner: &[("containers", &CONTAINER), ("readinessGates", &READINESS_GATE)],
+    inner: &[
+        ("containers", &CONTAINER),
+        ("readinessGates", &READINESS_GATE),
+        ("tolerations", &TOLERATION),
+        ("affinity", &AFFINITY),
+        ("topologySpreadConstraints", &TOPOLOGY_SPREAD),
+    ],
 };
+static TOLERATION: Struct = Struct { modelled: names_of::<types::Toleration>, known: "tolerationSeconds", inner: &[] };
+static AFFINITY: Struct = Struct {
+    modelled: names_of::<types::Affinity>,
+    known: "",
+    inner: &[("nodeAffinity", &NODE_AFFINITY), ("podAffinity", &POD_AFFINITY), ("podAntiAffinity", &POD_AFFINITY)],
+};
+static NODE_AFFINITY: Struct = Struct {
+    modelled: names_of::<types::NodeAffinity>,
+    known: "",
+    inner: &[
+        ("requiredDuringSchedulingIgnoredDuringExecution", &NODE_SELECTOR),
+        ("preferredDuringSchedulingIgnoredDuringExecution", &PREFERRED_NODES),
+    ],
+};
+static NODE_SELECTOR: Struct = Struct { modelled: names_of::<types::NodeSelector>, known: "", inner: &[("nodeSelectorTerms", &NODE_TERM)] };
+static NODE_TERM: Struct =
+    Struct { modelled: names_of::<types::NodeTerm>, known: "matchFields", inner: &[("matchExpressions", &EXPRESSION)] };
+static EXPRESSION: Struct = Struct { modelled: names_of::<types::Expression>, known: "", inner: &[] };
+static PREFERRED_NODES: Struct = Struct { modelled: names_of::<types::PreferredNodes>, known: "", inner: &[("preference", &NODE_TERM)] };
+static POD_AFFINITY: Struct = Struct {
+    modelled: names_of::<types::PodAffinity>,
+    known: "",
+    inner: &[
+        ("requiredDuringSchedulingIgnoredDuringExecution", &POD_TERM),
+        ("preferredDuringSchedulingIgnoredDuringExecution", &PREFERRED_PODS),
+    ],
+};
+static POD_TERM: Struct = Struct {
+    modelled: names_of::<types::PodTermSpec>,
+    known: "namespaces namespaceSelector matchLabelKeys mismatchLabelKeys",
+    inner: &[("labelSelector", &SELECTOR)],
+};
+static PREFERRED_PODS: Struct = Struct { modelled: names_of::<types::PreferredPods>, known: "", inner: &[("podAffinityTerm", &POD_TERM)] };
+static TOPOLOGY_SPREAD: Struct = Struct {
+    modelled: names_of::<types::TopologySpread>,
+    known: "nodeAffinityPolicy nodeTaintsPolicy matchLabelKeys",
+    inner: &[("labelSelector", &SELECTOR)],
+};
+static TAINT: Struct = Struct { modelled: names_of::<types::Taint>, known: "timeAdded", inner: &[] };
 static READINESS_GATE: Struct = Struct { modelled: names_of::<types::ReadinessGate>, known: "", inner: &[] };
 static CONTAINER: Struct = Struct {
     modelled: names_of::<types::Container>,
@@ -155,7 +203,7 @@ static DEPLOYMENT: Struct =
     Struct { modelled: names_of::<types::Deployment>, known: "status", inner: &[("metadata", &METADATA), ("spec", &DEPLOYMENT_SPEC)] };
 static DEPLOYMENT_SPEC: Struct = Struct {
     modelled: names_of::<types::ReplicatedSpec>,
-    known: "revisionHistoryLimit paused progressDeadlineSeconds",
+    known: "revisionHistoryLimit paused",
     inner: &[("selector", &SELECTOR), ("strategy", &STRATEGY), ("template", &POD_TEMPLATE)],
 };
 static REPLICA_SET: Struct =
@@ -166,9 +214,8 @@ static STATEFUL_SET: Struct =
     Struct { modelled: names_of::<types::StatefulSet>, known: "status", inner: &[("metadata", &METADATA), ("spec", &STATEFUL_SET_SPEC)] };
 static STATEFUL_SET_SPEC: Struct = Struct {
     modelled: names_of::<types::ReplicatedSpec>,
-    known: "volumeClaimTemplates serviceName podManagementPolicy updateStrategy revisionHistoryLimit \
-            persistentVolumeClaimRetentionPolicy ordinals",
-    inner: &[("selector", &SELECTOR), ("template", &POD_TEMPLATE)],
+    known: "volumeClaimTemplates serviceName revisionHistoryLimit persistentVolumeClaimRetentionPolicy ordinals",
+    inner: &[("selector", &SELECTOR), ("updateStrategy", &STRATEGY), ("template", &POD_TEMPLATE)],
 };
 static DAEMON_SET: Struct =
     Struct { modelled: names_of::<types::DaemonSet>, known: "status", inner: &[("metadata", &METADATA), ("spec", &DAEMON_SET_SPEC)] };
@@ -178,7 +225,7 @@ static DAEMON_SET_SPEC: Struct = Struct {
     inner: &[("selector", &SELECTOR), ("updateStrategy", &STRATEGY), ("template", &POD_TEMPLATE)],
 };
 static STRATEGY: Struct = Struct { modelled: names_of::<types::Strategy>, known: "", inner: &[("rollingUpdate", &ROLLING_UPDATE)] };
-static ROLLING_UPDATE: Struct = Struct { modelled: names_of::<types::RollingUpdate>, known: "partition", inner: &[] };
+static ROLLING_UPDATE: Struct = Struct { modelled: names_of::<types::RollingUpdate>, known: "", inner: &[] };
 static AUTOSCALER: Struct = Struct {
     modelled: names_of::<types::HorizontalPodAutoscaler>,
     known: "status",

@@ -5,7 +5,7 @@ use super::pods::{self, Owner};
 use super::read::few;
 use super::report::not_modelled;
 use super::types::{ContainerPort, Node, PodSpec};
-use super::{Body, KeptOut, NotModelled, Object, join, policies, quantity, services};
+use super::{Body, KeptOut, NotModelled, Object, join, placement, policies, quantity, services};
 use crate::input::error::{InputError, Warning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -154,7 +154,11 @@ impl<'a> Import<'a> {
                 labels: labels.clone(),
                 unschedulable: node.spec.unschedulable == Some(true),
                 addresses: addresses(object, node, &mut self.errors),
-                cpu_millis: cpu_millis(object, node, &mut self.errors),
+                cpu_millis: allocatable(object, node, "cpu", &mut self.errors),
+                memory: allocatable(object, node, "memory", &mut self.errors).map(|millis| millis / 1_000),
+                most_pods: allocatable(object, node, "pods", &mut self.errors)
+                    .map(|millis| u32::try_from(millis / 1_000).unwrap_or(u32::MAX)),
+                taints: placement::taints(object, node, &mut self.errors),
                 control_plane: CONTROL_PLANE.iter().any(|l| labels.contains_key(*l)),
                 excluded_from_load_balancers: labels.contains_key(EXCLUDED),
             });
@@ -210,8 +214,18 @@ impl<'a> Import<'a> {
                         .is_some_and(|r| r.max_unavailable.is_some());
                     if said { rollout } else { RolloutSpec { max_unavailable: IntOrString::Int(1), ..rollout } }
                 }
+                Body::StatefulSet(o) => self.rollout_of_stateful_set(object, &o.spec),
                 _ => RolloutSpec::default(),
             };
+            if let Body::Deployment(o) = &object.body
+                && let Some(deadline) = o.spec.progress_deadline_seconds
+            {
+                if deadline <= o.spec.min_ready_seconds.unwrap_or(0) {
+                    let problem = format!("{deadline}: must be greater than minReadySeconds");
+                    self.errors.push(object.error("spec.progressDeadlineSeconds", problem, "leave it out for 600"));
+                }
+                found.facts.spec.rollout.progress_deadline = seconds(deadline);
+            }
             if matches!(object.body, Body::StatefulSet(_)) {
                 found.facts.spec.controller = Controller::StatefulSet;
             }
@@ -255,7 +269,7 @@ impl<'a> Import<'a> {
             budget: None,
             autoscaler: None,
             cpu_request: None,
-            scheduling: SchedulingSpec::default(),
+            scheduling: placement::read(self, object, &at, spec),
             node_selector: spec.node_selector.clone(),
             placed_on: Vec::new(),
             ports: Vec::new(),
@@ -276,6 +290,15 @@ impl<'a> Import<'a> {
                     None => {
                         let at = format!("{at}.resources.requests.cpu");
                         self.errors.push(object.error(&at, format!("`{cpu}` is no quantity of cores"), "write such as 2 or 250m"));
+                    }
+                }
+            }
+            if let Some(memory) = container.resources.requests.as_ref().and_then(|r| r.memory.as_ref()) {
+                match quantity::millis(memory) {
+                    Some(millis) => *workload.scheduling.memory_request.get_or_insert(0) += millis / 1_000,
+                    None => {
+                        let at = format!("{at}.resources.requests.memory");
+                        self.errors.push(object.error(&at, format!("`{memory}` is no quantity of bytes"), "write such as 512Mi"));
                     }
                 }
             }
@@ -366,6 +389,30 @@ impl<'a> Import<'a> {
         rollout
     }
 
+    /// The same of a StatefulSet, whose Pods go one at a time.
+    fn rollout_of_stateful_set(&mut self, object: &Object, spec: &super::types::ReplicatedSpec) -> RolloutSpec {
+        let partition = spec.update_strategy.as_ref().and_then(|s| s.rolling_update.as_ref()?.partition).unwrap_or(0);
+        if partition < 0 {
+            let problem = format!("{partition}: must be greater than or equal to 0");
+            self.errors.push(object.error("spec.updateStrategy.rollingUpdate.partition", problem, "leave it out for 0"));
+        }
+        if let Some(other) = spec.update_strategy.as_ref().and_then(|s| s.r#type.as_deref()).filter(|t| *t != "RollingUpdate") {
+            let problem = format!("`{other}` is not modelled; expected RollingUpdate");
+            self.warnings.push(object.warning("spec.updateStrategy.type", problem, "RollingUpdate is taken"));
+        }
+        let parallel = match spec.pod_management_policy.as_deref() {
+            None | Some("OrderedReady") => false,
+            Some("Parallel") => true,
+            Some(other) => {
+                let problem = format!("`{other}` is unknown; expected OrderedReady or Parallel");
+                self.errors.push(object.error("spec.podManagementPolicy", problem, "leave it out for OrderedReady"));
+                false
+            }
+        };
+        let min_ready = seconds(spec.min_ready_seconds.unwrap_or(0));
+        RolloutSpec { min_ready, parallel, partition: u32::try_from(partition).unwrap_or(0), ..RolloutSpec::default() }
+    }
+
     /// A container's ports, at the path `at`.
     fn ports(&mut self, object: &Object, at: &str, ports: &[ContainerPort]) -> Vec<ContainerPortSpec> {
         let mut specs = Vec::new();
@@ -438,13 +485,18 @@ fn addresses(object: &Object, node: &Node, errors: &mut Vec<InputError>) -> Vec<
     found
 }
 
-/// What Pods may use of a Node's cores.
-fn cpu_millis(object: &Object, node: &Node, errors: &mut Vec<InputError>) -> Option<u64> {
-    let cpu = node.status.allocatable.as_ref()?.cpu.as_ref()?;
-    let found = quantity::millis(cpu);
+/// What Pods may use of a Node's resource, in thousandths.
+fn allocatable(object: &Object, node: &Node, resource: &str, errors: &mut Vec<InputError>) -> Option<u64> {
+    let all = node.status.allocatable.as_ref()?;
+    let (quantity, example) = match resource {
+        "cpu" => (all.cpu.as_ref()?, "4 or 3920m"),
+        "memory" => (all.memory.as_ref()?, "16Gi"),
+        _ => (all.pods.as_ref()?, "110"),
+    };
+    let found = quantity::millis(quantity);
     if found.is_none() {
-        let problem = format!("`{cpu}` is no quantity of cores");
-        errors.push(object.error("status.allocatable.cpu", problem, "write such as 4 or 3920m"));
+        let problem = format!("`{quantity}` is no quantity of {}", if resource == "cpu" { "cores" } else { resource });
+        errors.push(object.error(&format!("status.allocatable.{resource}"), problem, format!("write such as {example}")));
     }
     found
 }

@@ -117,6 +117,12 @@ subset! {
         /// Cores.
         #[serde(skip_serializing_if = "Option::is_none")]
         cpu: Option<Quantity>,
+        /// Bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        memory: Option<Quantity>,
+        /// Pods, of a Node.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pods: Option<Quantity>,
     }
 
     /// `spec` of a Node.
@@ -124,6 +130,20 @@ subset! {
         /// Cordoned: no new Pods.
         #[serde(skip_serializing_if = "Option::is_none")]
         unschedulable: Option<bool>,
+        /// What keeps Pods away that do not tolerate it.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        taints: Vec<Taint>,
+    }
+
+    /// A taint of a Node.
+    Taint {
+        /// Its key.
+        key: String,
+        /// Its value.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+        value: String,
+        /// NoSchedule, PreferNoSchedule or NoExecute.
+        effect: String,
     }
 
     /// v1 Pod.
@@ -181,12 +201,151 @@ subset! {
         /// Seconds from the request to stop until it is killed; absent: 30.
         #[serde(skip_serializing_if = "Option::is_none")]
         termination_grace_period_seconds: Option<i64>,
+        /// Taints that it may be placed in spite of.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        tolerations: Vec<Toleration>,
+        /// Which Nodes, and which neighbours, it wants.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        affinity: Option<Affinity>,
+        /// How evenly its like are spread.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        topology_spread_constraints: Vec<TopologySpread>,
         /// Conditions that its readiness waits for.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         readiness_gates: Vec<ReadinessGate>,
         /// Its containers.
         #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
         containers: Vec<Container>,
+    }
+
+    /// Taints that a Pod may be placed in spite of.
+    Toleration {
+        /// The key; absent: all.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+        key: String,
+        /// Equal (if absent) or Exists.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        operator: Option<String>,
+        /// The value, with Equal.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+        value: String,
+        /// The effect; absent: all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        effect: Option<String>,
+    }
+
+    /// `affinity` of a Pod.
+    Affinity {
+        /// Which Nodes it wants.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node_affinity: Option<NodeAffinity>,
+        /// Which Pods it wants near it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pod_affinity: Option<PodAffinity>,
+        /// Which not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pod_anti_affinity: Option<PodAffinity>,
+    }
+
+    /// Which Nodes a Pod wants.
+    NodeAffinity {
+        /// Must hold.
+        #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
+        required: Option<NodeSelector>,
+        /// Should hold.
+        #[serde(
+            rename = "preferredDuringSchedulingIgnoredDuringExecution",
+            default,
+            deserialize_with = "nullable",
+            skip_serializing_if = "Vec::is_empty"
+        )]
+        preferred: Vec<PreferredNodes>,
+    }
+
+    /// Terms of which one must hold.
+    NodeSelector {
+        /// The terms.
+        #[serde(default, deserialize_with = "nullable")]
+        node_selector_terms: Vec<NodeTerm>,
+    }
+
+    /// Requirements that must all hold.
+    NodeTerm {
+        /// Of labels.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        match_expressions: Vec<Expression>,
+    }
+
+    /// What must hold of a label.
+    Expression {
+        /// The label.
+        key: String,
+        /// In, NotIn, Exists, DoesNotExist, Gt or Lt.
+        operator: String,
+        /// What it is compared with.
+        #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+        values: Vec<String>,
+    }
+
+    /// A term that should hold.
+    PreferredNodes {
+        /// 1 to 100.
+        weight: i64,
+        /// The term.
+        preference: NodeTerm,
+    }
+
+    /// Which Pods a Pod wants near it, or not.
+    PodAffinity {
+        /// Must hold.
+        #[serde(
+            rename = "requiredDuringSchedulingIgnoredDuringExecution",
+            default,
+            deserialize_with = "nullable",
+            skip_serializing_if = "Vec::is_empty"
+        )]
+        required: Vec<PodTermSpec>,
+        /// Should hold.
+        #[serde(
+            rename = "preferredDuringSchedulingIgnoredDuringExecution",
+            default,
+            deserialize_with = "nullable",
+            skip_serializing_if = "Vec::is_empty"
+        )]
+        preferred: Vec<PreferredPods>,
+    }
+
+    /// Pods of certain labels in the same domain.
+    PodTermSpec {
+        /// Their labels.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label_selector: Option<LabelSelector>,
+        /// The Node label whose values are the domains.
+        topology_key: String,
+    }
+
+    /// A term that should hold.
+    PreferredPods {
+        /// 1 to 100.
+        weight: i64,
+        /// The term.
+        pod_affinity_term: PodTermSpec,
+    }
+
+    /// How evenly Pods are spread over domains.
+    TopologySpread {
+        /// How many more a domain may have than another.
+        max_skew: i64,
+        /// The Node label whose values are the domains.
+        topology_key: String,
+        /// DoNotSchedule or ScheduleAnyway.
+        when_unsatisfiable: String,
+        /// Which Pods count.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label_selector: Option<LabelSelector>,
+        /// With fewer domains the fewest count as none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        min_domains: Option<i64>,
     }
 
     /// A condition that a Pod's readiness waits for.
@@ -360,6 +519,15 @@ subset! {
         /// How new Pods replace old ones, of a Deployment.
         #[serde(skip_serializing_if = "Option::is_none")]
         strategy: Option<Strategy>,
+        /// The same, of a StatefulSet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        update_strategy: Option<Strategy>,
+        /// OrderedReady (if absent) or Parallel, of a StatefulSet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pod_management_policy: Option<String>,
+        /// After how long without progress a rollout has failed, of a Deployment; absent: 600.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress_deadline_seconds: Option<i64>,
         /// How long a Pod must be ready to count as available; absent: 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         min_ready_seconds: Option<i64>,
@@ -385,6 +553,9 @@ subset! {
         /// Available Pods below it, or a percentage; absent: 25%.
         #[serde(skip_serializing_if = "Option::is_none")]
         max_unavailable: Option<Amount>,
+        /// Places before it keep their version, of a StatefulSet; absent: 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        partition: Option<i64>,
     }
 
     /// `spec` of a DaemonSet.

@@ -18,7 +18,7 @@ use crate::ids::{NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, Facts, LoadBalancer, NodeFact, Target};
 use crate::network::Network;
 use crate::record::Recorder;
-use crate::spec::{ClusterSpec, EndpointSlicesSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
+use crate::spec::{ClusterSpec, EndpointSlicesSpec, NodeSpec, ServiceSpec, ServiceType, SpecError, WorkloadSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use svcsim_engine::random::{Dist, DistSpec, Quantity, Streams};
@@ -210,7 +210,7 @@ impl Cluster {
             pre_stop: w.pre_stop,
             termination_grace: w.termination_grace,
             eligible,
-            asks: Asks::new(&w.scheduling, &spec.workloads),
+            asks: Asks::new(&w.scheduling, &spec.workloads, nodes_with(spec, |n| has_labels(n, w))),
             replicas: Vec::new(),
             pods: Vec::new(),
             services: Vec::new(),
@@ -436,6 +436,17 @@ fn check_unique<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Res
 }
 
 /// Nodes that the workload's Pods may be placed on.
+/// Whether a Node carries the labels that a workload's Pods ask for.
+fn has_labels(n: &NodeSpec, w: &WorkloadSpec) -> bool {
+    let terms = &w.scheduling.node_terms;
+    w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v))
+        && (terms.is_empty() || terms.iter().any(|term| term.iter().all(|r| r.holds(&n.labels))))
+}
+
+fn nodes_with(spec: &ClusterSpec, fits: impl Fn(&NodeSpec) -> bool) -> Vec<NodeId> {
+    spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect()
+}
+
 /// The Pod at a place of a workload fits on no Node when the run begins.
 fn no_place(w: &WorkloadSpec, place: usize) -> SpecError {
     let problem = format!(
@@ -447,14 +458,8 @@ fn no_place(w: &WorkloadSpec, place: usize) -> SpecError {
 
 fn eligible_nodes(spec: &ClusterSpec, w: &WorkloadSpec) -> Result<Vec<NodeId>, SpecError> {
     // A DaemonSet's Pods tolerate a cordon (DaemonSet controller: node.kubernetes.io/unschedulable).
-    let fits = |n: &crate::spec::NodeSpec| {
-        let terms = &w.scheduling.node_terms;
-        (!n.unschedulable || w.is_daemon())
-            && w.node_selector.iter().all(|(k, v)| n.labels.get(k) == Some(v))
-            && (terms.is_empty() || terms.iter().any(|term| term.iter().all(|r| r.holds(&n.labels))))
-            && tolerated(&n.taints, &w.scheduling.tolerations)
-    };
-    let eligible: Vec<NodeId> = spec.nodes.iter().enumerate().filter(|(_, n)| fits(n)).map(|(i, _)| NodeId::from_index(i)).collect();
+    let eligible =
+        nodes_with(spec, |n| (!n.unschedulable || w.is_daemon()) && has_labels(n, w) && tolerated(&n.taints, &w.scheduling.tolerations));
     let wanted = if w.is_daemon() { 0 } else { (w.replicas as usize).saturating_sub(w.placed_on.len()) };
     if eligible.is_empty() && wanted > 0 {
         let field = format!("{}.spec.template.spec.nodeSelector", w.field);

@@ -5,7 +5,7 @@
 
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx};
-use crate::controllers::scheduling::{PodTerm, SchedulingSpec, avoided};
+use crate::controllers::scheduling::{PodTerm, SchedulingSpec, SpreadConstraint, avoided};
 use crate::ids::{NodeId, WorkloadId};
 use crate::spec::WorkloadSpec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,11 +19,14 @@ pub(in crate::cluster) struct Asks {
     apart: Vec<Vec<WorkloadId>>,
     pod_preferences: Vec<Vec<WorkloadId>>,
     spread: Vec<Vec<WorkloadId>>,
+    /// Nodes with the labels that it asks for, tainted or cordoned ones too: their domains count for spreading
+    /// (`nodeAffinityPolicy: Honor`, `nodeTaintsPolicy: Ignore`).
+    candidates: Vec<NodeId>,
 }
 
 impl Asks {
     /// Of a workload among `all`, whose places are their ids.
-    pub(in crate::cluster) fn new(spec: &SchedulingSpec, all: &[WorkloadSpec]) -> Self {
+    pub(in crate::cluster) fn new(spec: &SchedulingSpec, all: &[WorkloadSpec], candidates: Vec<NodeId>) -> Self {
         let meant = |term: &PodTerm| {
             let carries = |w: &WorkloadSpec| term.labels.iter().all(|(k, v)| w.labels.get(k) == Some(v));
             all.iter().enumerate().filter(|(_, w)| carries(w)).map(|(i, _)| WorkloadId::from_index(i)).collect::<Vec<_>>()
@@ -34,6 +37,7 @@ impl Asks {
             pod_preferences: spec.pod_preferences.iter().map(|(_, term)| meant(term)).collect(),
             spread: spec.spread.iter().map(|s| meant(&s.term)).collect(),
             spec: spec.clone(),
+            candidates,
         }
     }
 }
@@ -144,14 +148,17 @@ impl<'a> Census<'a> {
                 }
             }
         }
-        let by_domain = |(term, meant): (&'a PodTerm, &'a Vec<WorkloadId>)| count_by_domain(cluster, &term.topology_key, meant);
+        let by_domain = |(term, meant): (&'a PodTerm, &'a Vec<WorkloadId>)| count_by_domain(cluster, &term.topology_key, meant, true);
         census.near = asks.spec.near.iter().zip(&asks.near).map(by_domain).collect();
         census.apart = asks.spec.apart.iter().zip(&asks.apart).map(by_domain).collect();
         census.pod_preferences = asks.spec.pod_preferences.iter().map(|(_, term)| term).zip(&asks.pod_preferences).map(by_domain).collect();
-        census.spread = asks.spec.spread.iter().map(|s| &s.term).zip(&asks.spread).map(by_domain).collect();
+        let alive = |(s, meant): (&'a SpreadConstraint, &'a Vec<WorkloadId>)| count_by_domain(cluster, &s.term.topology_key, meant, false);
+        census.spread = asks.spec.spread.iter().zip(&asks.spread).map(alive).collect();
         for (id, w) in cluster.workloads.enumerate().filter(|(id, w)| *id != workload && !w.asks.apart.is_empty()) {
             let terms = w.asks.spec.apart.iter().zip(&w.asks.apart).filter(|(_, meant)| meant.contains(&workload));
-            census.against.extend(terms.map(|(term, _)| (term.topology_key.as_str(), count_by_domain(cluster, &term.topology_key, &[id]))));
+            census
+                .against
+                .extend(terms.map(|(term, _)| (term.topology_key.as_str(), count_by_domain(cluster, &term.topology_key, &[id], true))));
         }
         census
     }
@@ -168,10 +175,12 @@ impl<'a> Census<'a> {
     fn has_room(&self, node: NodeId) -> bool {
         let spec = &self.cluster.nodes[node].spec;
         let (cpu, memory, pods) = self.taken[node.index()];
-        let cpu = cpu.saturating_add(self.cluster.workloads[self.workload].cpu_request.unwrap_or(0));
-        let memory = memory.saturating_add(self.asks.spec.memory_request.unwrap_or(0));
-        spec.cpu_millis.is_none_or(|most| cpu <= most)
-            && spec.memory.is_none_or(|most| memory <= most)
+        // What a Pod does not request is not looked at.
+        let fits = |asked: Option<u64>, taken: u64, most: Option<u64>| {
+            asked.filter(|a| *a > 0).zip(most).is_none_or(|(asked, most)| taken.saturating_add(asked) <= most)
+        };
+        fits(self.cluster.workloads[self.workload].cpu_request, cpu, spec.cpu_millis)
+            && fits(self.asks.spec.memory_request, memory, spec.memory)
             && spec.most_pods.is_none_or(|most| pods < most)
     }
 
@@ -191,14 +200,13 @@ impl<'a> Census<'a> {
         own.chain(against).all(|(key, counts)| self.in_domain(node, key, counts).is_none_or(|there| there == 0))
     }
 
-    /// Plugin `PodTopologySpread`, constraints that must hold. Domains without a Node that comes into question do not count.
+    /// Plugin `PodTopologySpread`, constraints that must hold.
     fn is_even(&self, node: NodeId) -> bool {
         let constraints = self.asks.spec.spread.iter().zip(&self.asks.spread).zip(&self.spread);
         constraints.filter(|((s, _), _)| s.hard).all(|((s, meant), counts)| {
             let key = &s.term.topology_key;
             let Some(here) = self.in_domain(node, key, counts) else { return false };
-            let eligible = &self.cluster.workloads[self.workload].eligible;
-            let domains: BTreeSet<&str> = eligible.iter().filter_map(|n| self.cluster.domain(*n, key)).collect();
+            let domains: BTreeSet<&str> = self.asks.candidates.iter().filter_map(|n| self.cluster.domain(*n, key)).collect();
             let all: Vec<u32> = domains.into_iter().map(|domain| counts.get(domain).copied().unwrap_or(0)).collect();
             s.allows(here, &all, meant.contains(&self.workload))
         })
@@ -236,9 +244,11 @@ impl<'a> Census<'a> {
     }
 }
 
-fn count_by_domain<'a>(cluster: &'a Cluster, key: &str, meant: &[WorkloadId]) -> Domains<'a> {
+/// Pods of workloads by domain; those that terminate are neighbours until they are gone, but are not spread any more.
+fn count_by_domain<'a>(cluster: &'a Cluster, key: &str, meant: &[WorkloadId], terminating: bool) -> Domains<'a> {
     let mut counts = BTreeMap::new();
-    for pod in meant.iter().flat_map(|w| cluster.placed(*w)) {
+    let pods = meant.iter().flat_map(|w| &cluster.workloads[*w].pods).map(|p| &cluster.pods[*p]);
+    for pod in pods.filter(|p| p.exists() && (terminating || !p.terminating)) {
         if let Some(domain) = cluster.domain(pod.node, key) {
             *counts.entry(domain).or_default() += 1;
         }

@@ -174,20 +174,36 @@ impl Cluster {
     fn fill(&mut self, workload: WorkloadId, ctx: &mut Ctx<'_>) {
         for version in self.workloads[workload].versions.clone() {
             let mut active: Vec<PodId> = self.active(workload, version.revision).collect();
-            while active.len() > version.replicas as usize {
+            // A StatefulSet's Pods go one after the other, as they came (`stateful_set_control.go`).
+            let w = &self.workloads[workload];
+            let in_order = w.controller == Controller::StatefulSet && !w.rollout.parallel;
+            while active.len() > version.replicas as usize && !(in_order && self.any_terminating(workload)) {
                 let Some(victim) = self.first_to_go(workload, &active) else { break };
                 active.retain(|p| *p != victim);
                 self.delete_pod(victim, ctx);
             }
             for _ in active.len()..version.replicas as usize {
                 let Some(vacancy) = self.vacancy(workload) else { break };
-                let Some(node) = self.place(workload) else {
+                let Some(node) = self.node_for(workload, vacancy) else {
                     self.wait_for_node(workload, ctx);
                     break;
                 };
                 let replica = vacancy.unwrap_or_else(|| self.add_place(workload));
                 self.fill_place(replica, node, version.revision, ctx);
             }
+        }
+    }
+
+    fn any_terminating(&self, workload: WorkloadId) -> bool {
+        self.workloads[workload].pods.iter().any(|p| self.pods[*p].terminating && self.pods[*p].exists())
+    }
+
+    /// The Node for a Pod at a place; a DaemonSet's places are the Nodes themselves, cordoned or not.
+    fn node_for(&self, workload: WorkloadId, place: Option<ReplicaId>) -> Option<NodeId> {
+        let w = &self.workloads[workload];
+        match (w.controller, place) {
+            (Controller::DaemonSet, Some(place)) => w.replicas.iter().position(|r| *r == place).and_then(|i| w.eligible.get(i).copied()),
+            _ => self.place(workload),
         }
     }
 
