@@ -13,7 +13,7 @@ use svcsim_models::spec::{Action, EventSpec, NodeTarget};
 /// Cycles of up and down that the suggested requests are spread over.
 const CYCLES: f64 = 10_000.0;
 /// Requests for each that is suggested: suggested are looks at the state of the Pods, each of which tells more than one request.
-const REQUESTS: f64 = 20.0;
+const REQUESTS: f64 = 10.0;
 /// A loss of which fewer are expected in all replications together is not judged: there may be none.
 const FEWEST: f64 = 10.0;
 
