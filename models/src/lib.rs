@@ -19,6 +19,7 @@
 //! | [`record`] | what is measured |
 
 pub mod api;
+pub mod balance;
 pub mod circuit_breaker;
 pub mod cluster;
 pub mod control_plane;
