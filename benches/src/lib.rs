@@ -131,6 +131,7 @@ fn cluster(
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        balancing: None,
         tcp: TcpSpec::default(),
         retries: None,
         circuit_breaker: None,

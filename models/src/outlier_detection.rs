@@ -89,6 +89,8 @@ pub struct Outliers<H> {
     spec: OutlierDetectionSpec,
     hosts: BTreeMap<H, Host>,
     next_sweep: SimTime,
+    /// Ejections and their ends so far.
+    turns: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,7 +106,7 @@ impl<H: Ord + Copy> Outliers<H> {
     /// Nothing is known. The first sweep is at `first_sweep`.
     #[must_use]
     pub const fn new(spec: OutlierDetectionSpec, first_sweep: SimTime) -> Self {
-        Self { spec, hosts: BTreeMap::new(), next_sweep: first_sweep }
+        Self { spec, hosts: BTreeMap::new(), next_sweep: first_sweep, turns: 0 }
     }
 
     /// Its rules.
@@ -129,6 +131,7 @@ impl<H: Ord + Copy> Outliers<H> {
                 };
                 if self.next_sweep.since(since) >= self.spec.lasts(host.ejections) {
                     (host.ejected, host.failures) = (None, 0);
+                    self.turns += 1;
                     returned = true;
                 }
             }
@@ -160,6 +163,7 @@ impl<H: Ord + Copy> Outliers<H> {
             known.ejections += 1;
         }
         known.ejected = Some(now);
+        self.turns += 1;
         true
     }
 
@@ -168,6 +172,7 @@ impl<H: Ord + Copy> Outliers<H> {
     pub fn found_good(&mut self, host: H) -> bool {
         let Some(known) = self.hosts.get_mut(&host).filter(|h| h.ejected.is_some()) else { return false };
         (known.ejected, known.failures) = (None, 0);
+        self.turns += 1;
         true
     }
 
@@ -180,6 +185,12 @@ impl<H: Ord + Copy> Outliers<H> {
     #[must_use]
     pub fn is_ejected(&self, host: H) -> bool {
         self.hosts.get(&host).is_some_and(|h| h.ejected.is_some())
+    }
+
+    /// Counts ejections and their ends: while it is the same, the same hosts are ejected.
+    #[must_use]
+    pub const fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// How many hosts are ejected.

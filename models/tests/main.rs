@@ -16,6 +16,7 @@ mod invariants;
 mod network;
 mod paths;
 mod placement;
+mod policies;
 mod propagation;
 mod protection;
 mod rollouts;

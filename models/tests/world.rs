@@ -123,6 +123,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,
+        balancing: None,
         tcp: TcpSpec::default(),
         retries: None,
         circuit_breaker: None,

@@ -2,6 +2,7 @@
 
 use crate::ids::{NodeId, ReplicaId, WorkloadId};
 use crate::spec::Discipline;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use svcsim_engine::queueing::{Arrival, ProcessorSharing, Reschedule, Station};
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -46,6 +47,41 @@ pub struct Pod {
     pub pace: Pace,
     /// What meets its requests.
     pub servers: Servers,
+    /// Requests that wait for Services they call, and have left the servers to others meanwhile.
+    pub calling: u32,
+    /// Services that requests needed which it took in, and those that it threw out, against [`Servers::busy_time`].
+    taken_in: SimDuration,
+    /// How long its last requests took, where somebody asks for it.
+    recent: Option<Box<Recent>>,
+}
+
+/// How long a Pod's last requests took, and how many were there when each was done.
+///
+/// Source: Prequal (Wydrowski et al., NSDI 2024, section 4.1): a server answers a probe with the median latency of recent requests
+/// that met about as many others as there are now. That "about" is the nearest half of what is kept is an assumption.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    kept: VecDeque<(u32, SimDuration)>,
+}
+
+impl Recent {
+    /// Requests kept: an assumption.
+    const KEPT: usize = 32;
+
+    fn record(&mut self, present: u32, latency: SimDuration) {
+        if self.kept.len() == Self::KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((present, latency));
+    }
+
+    fn median_near(&self, present: u32) -> SimDuration {
+        let mut near: Vec<_> = self.kept.iter().map(|(p, latency)| (p.abs_diff(present), *latency)).collect();
+        near.sort_unstable();
+        near.truncate(near.len().div_ceil(2));
+        near.sort_unstable_by_key(|(_, latency)| *latency);
+        near.get(near.len() / 2).map_or(SimDuration::ZERO, |(_, latency)| *latency)
+    }
 }
 
 /// How fast a Pod's servers work.
@@ -139,6 +175,91 @@ pub enum Process {
 }
 
 impl Pod {
+    /// A Pod of which nothing runs yet.
+    #[must_use]
+    pub fn new((replica, workload): (ReplicaId, WorkloadId), node: NodeId, ip: IpAddr, servers: Servers) -> Self {
+        Self {
+            replica,
+            workload,
+            node,
+            ip,
+            process: Process::Starting,
+            ready: false,
+            ready_since: SimTime::ZERO,
+            terminating: false,
+            backoff: Backoff::default(),
+            created: SimTime::ZERO,
+            started: SimTime::ZERO,
+            listens_since: SimTime::ZERO,
+            cold_since: None,
+            containers_ready: false,
+            life: 0,
+            revision: 1,
+            pace: Pace::default(),
+            servers,
+            calling: 0,
+            taken_in: SimDuration::ZERO,
+            recent: None,
+        }
+    }
+
+    /// Requests in it: waiting, in service, or waiting for Services they call.
+    #[inline]
+    #[must_use]
+    pub fn present(&self) -> u32 {
+        self.servers.present() as u32 + self.calling
+    }
+
+    /// It takes in a request that needs so much service.
+    #[inline]
+    pub fn takes_in(&mut self, service: SimDuration) {
+        self.taken_in += service;
+    }
+
+    /// How long a request that came now would wait, if its servers shared their work evenly: zero while one of them is idle.
+    #[must_use]
+    pub fn delay(&self, now: SimTime) -> SimDuration {
+        let servers = self.servers.servers();
+        if (self.servers.present() as u64) < u64::from(servers) {
+            return SimDuration::ZERO;
+        }
+        let left = self.taken_in.saturating_sub(self.servers.busy_time(now));
+        SimDuration::from_nanos(left.as_nanos() / u64::from(servers.max(1)))
+    }
+
+    /// What is integrated over time counts from `now`.
+    pub fn reset_meters(&mut self, now: SimTime) {
+        self.taken_in = self.taken_in.saturating_sub(self.servers.busy_time(now));
+        self.servers.reset(now);
+    }
+
+    /// Everyone is thrown out.
+    pub fn clear(&mut self, now: SimTime) {
+        self.servers.clear(now);
+        self.taken_in = self.servers.busy_time(now);
+        self.calling = 0;
+    }
+
+    /// From now on somebody asks how long its requests take.
+    pub fn keep_latencies(&mut self) {
+        self.recent.get_or_insert_default();
+    }
+
+    /// A request is done that took so long.
+    #[inline]
+    pub fn done(&mut self, latency: SimDuration) {
+        let present = self.present();
+        if let Some(recent) = &mut self.recent {
+            recent.record(present, latency);
+        }
+    }
+
+    /// How long a request takes in it now, as far as it can tell.
+    #[must_use]
+    pub fn latency_estimate(&self) -> SimDuration {
+        self.recent.as_ref().map_or(SimDuration::ZERO, |r| r.median_near(self.present()))
+    }
+
     /// Whether a connection to the Pod is accepted.
     #[must_use]
     pub fn accepts(&self) -> bool {
@@ -239,6 +360,15 @@ impl Servers {
         match self {
             Self::Fifo(station) => station.in_system(),
             Self::Sharing(s) => s.queue.in_system(),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn servers(&self) -> u32 {
+        match self {
+            Self::Fifo(station) => station.servers(),
+            Self::Sharing(s) => s.queue.servers(),
         }
     }
 

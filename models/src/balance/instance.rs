@@ -62,6 +62,12 @@ impl Balance {
         &self.hosts
     }
 
+    /// The endpoints that the hosts were made of.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&Rc<EndpointSet>> {
+        self.view.as_ref().map(|(set, _)| set)
+    }
+
     /// The endpoints of `port` of `set` are what it knows now, but those for which `avoids` holds; `turn` says when that has
     /// changed. `weight` gives a Pod's weight.
     pub fn learn(

@@ -9,6 +9,7 @@
 use super::{Ask, Knows, Picker};
 use crate::spec::SpecError;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use svcsim_engine::random::Stream;
 
 /// `leastRequest`, or `leastRequest: {choices: 2, replacement: true, ties: first, add: 1}`
@@ -17,7 +18,7 @@ use svcsim_engine::random::Stream;
 pub struct Spec {
     /// How many hosts are looked at; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub choices: Option<u32>,
+    pub choices: Option<NonZeroU32>,
     /// Whether one host may be drawn twice.
     pub replacement: bool,
     /// Who is chosen of several that are alike.
@@ -41,11 +42,7 @@ impl Spec {
     /// Loads.
     pub const KNOWS: Knows = Knows::LOADS;
 
-    pub(super) fn build(&self, field: &str) -> Result<LeastRequest, SpecError> {
-        if self.choices == Some(0) {
-            let fix = "give the number of hosts to look at, such as 2, or leave it out for all";
-            return Err(SpecError::new(format!("{field}.choices"), "0 choices: no host would be looked at", fix));
-        }
+    pub(super) fn build(&self, _field: &str) -> Result<LeastRequest, SpecError> {
         Ok(LeastRequest { spec: self.clone(), drawn: Vec::new() })
     }
 }
@@ -66,7 +63,7 @@ impl LeastRequest {
     /// Draws the hosts that are looked at.
     fn draw(&mut self, n: usize, stream: &mut Stream) {
         self.drawn.clear();
-        let choices = self.spec.choices.map_or(n, |c| c as usize);
+        let choices = self.spec.choices.map_or(n, |c| c.get() as usize);
         if self.spec.replacement {
             self.drawn.extend((0..choices).map(|_| stream.below(n as u32) as usize));
         } else if choices >= n {

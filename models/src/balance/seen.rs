@@ -161,6 +161,15 @@ pub enum SignalSpec {
 }
 
 impl SignalSpec {
+    /// How often loads are reported, where they are.
+    #[must_use]
+    pub const fn period(self) -> Option<SimDuration> {
+        match self {
+            Self::Reported { every } => Some(every),
+            Self::Own | Self::Live => None,
+        }
+    }
+
     /// Shortest time between reports, which cost events.
     const LEAST: SimDuration = SimDuration::from_micros(10);
 

@@ -159,7 +159,7 @@ fn two_choices_draw_evenly() {
     let mut hosts = hosts(3);
     hosts[0].active = 5;
     let shares = |replacement| {
-        let spec = least_request::Spec { choices: Some(2), replacement, ..least_request::Spec::default() };
+        let spec = least_request::Spec { choices: std::num::NonZeroU32::new(2), replacement, ..least_request::Spec::default() };
         let (mut picker, mut stream) = (picker(&PolicySpec::LeastRequest(spec), &hosts), chance(3));
         let mut counts = [0u32; 3];
         (0..90_000).for_each(|_| counts[picker.pick(&ask(&hosts, 0, SimTime::ZERO), &mut stream).expect("one")] += 1);

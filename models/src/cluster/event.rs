@@ -38,6 +38,16 @@ pub enum Event {
         /// Whose packet.
         request: Key,
     },
+    /// A client's probe of a Pod, or the answer to it, is at the next vertex of its way.
+    LoadProbeMoves {
+        /// Which.
+        probe: Key,
+    },
+    /// The loads of Pods are written where a source's clients read them.
+    LoadsReported {
+        /// Whose clients.
+        source: SourceId,
+    },
     /// The pause before another try is over.
     TriesAgain {
         /// The try.

@@ -30,6 +30,7 @@ pub use request::{Back, Connection, Outcome, Request, Stage};
 pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
+use crate::balance::{Balance, BalancingSpec, Report};
 use crate::circuit_breaker::Breaker;
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
@@ -48,6 +49,7 @@ use crate::spec::{
 };
 use crate::workload::Arrivals;
 use control::{Asks, Autoscaler, Condition, Evictions, Meter, Planned, Version};
+use journey::Board;
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -98,6 +100,10 @@ pub enum Purpose {
     Retries = 40,
     /// When in their intervals a source's clients look whom to use again.
     OutlierSweeps = 41,
+    /// Choices of one client that balances.
+    Balancing = 42,
+    /// Link delays that a source's probes of Pods meet.
+    LoadProbes = 43,
 }
 
 /// The model: every state there is.
@@ -123,6 +129,8 @@ pub struct Cluster {
     pods: IdVec<PodId, Pod>,
     sources: IdVec<SourceId, Source>,
     requests: Slab<Request>,
+    /// Probes of Pods' loads, under way.
+    load_probes: Slab<LoadProbe>,
     updates: Vec<Update>,
     network: Network,
     propagation: Propagation,
@@ -247,6 +255,8 @@ struct Workload {
     at_sigterm: AtSigterm,
     probes: Probes,
     readiness_gate: bool,
+    /// Whether its Pods keep how long requests take, since somebody asks.
+    probed: bool,
     ports: Vec<ContainerPortSpec>,
     pre_stop: SimDuration,
     termination_grace: SimDuration,
@@ -282,6 +292,8 @@ struct Replica {
     workload: WorkloadId,
     /// The Pod that fills it now, or is about to.
     pod: PodId,
+    /// Which of the workload's places it is.
+    place: u32,
     /// Pods that have filled it.
     pods: u32,
 }
@@ -301,6 +313,9 @@ struct Source {
     /// Cumulative shares of the clients; none: all send alike.
     shares: Option<Vec<f64>>,
     resolver: Option<Resolver>,
+    /// How its clients choose Pods, where they do, and the loads that all of them read.
+    balancing: Option<BalancingSpec>,
+    board: Option<Board>,
     /// The workload whose demand distribution its requests have; none if the Service selects nothing.
     workload: Option<WorkloadId>,
     clients: Vec<Client>,
@@ -328,6 +343,7 @@ struct SourceStreams {
     network: Stream,
     flow: Stream,
     dns: Stream,
+    probes: Stream,
 }
 
 /// One client of a source.
@@ -343,6 +359,20 @@ struct Client {
     idle: Vec<(SimTime, Connection)>,
     /// What keeps it from sending, or from sending to some; most clients know nothing of the kind.
     guard: Option<Box<Guard>>,
+    /// How it chooses among Pods, where it does.
+    balance: Option<Box<Balance>>,
+}
+
+/// A client asks a Pod how busy it is.
+#[derive(Clone, Copy)]
+struct LoadProbe {
+    source: SourceId,
+    client: u32,
+    pod: PodId,
+    /// Where the probe, or the answer, is.
+    at: VertexId,
+    /// The answer, and when the Pod gave it.
+    report: Option<(Report, SimTime)>,
 }
 
 /// A client's own protection.
@@ -387,6 +417,8 @@ impl Model for Cluster {
             Event::ServiceCompletes { pod, request } => self.complete(pod, request, ctx),
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
             Event::SentAgain { request } => self.send_again(request, ctx),
+            Event::LoadProbeMoves { probe } => self.load_probe_moves(probe, ctx),
+            Event::LoadsReported { source } => self.write_loads(source, ctx),
             Event::TriesAgain { request } => self.try_again(request, ctx),
             Event::TryExpires { request } => self.expire_try(request, ctx),
             Event::GatewayTimesOut { source } => self.gateway_times_out(source, ctx),

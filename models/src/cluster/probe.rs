@@ -108,6 +108,7 @@ impl Cluster {
         }
         let source = &self.sources[r.source];
         notes.extend(self.reuse_note(source, r));
+        notes.extend(self.balance_note(source, r));
         let packet = text(&self.dialled_packet(source, r));
         let what = What::Sends { service: name, via: format!("{:?}", source.via), packet, reused: !r.fresh };
         self.note(leaves, leaves, client, what, notes);

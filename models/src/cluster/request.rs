@@ -13,6 +13,8 @@ pub struct Request {
     pub start: SimTime,
     /// When it was last sent; from then on, its arrival at the Pod.
     pub joined: SimTime,
+    /// When this try of it began: a client chose whom to send it to.
+    pub sent: SimTime,
     /// The service it needs, drawn at birth.
     pub demand: SimDuration,
     /// Time in the Pod beyond the demand.
@@ -21,6 +23,12 @@ pub struct Request {
     pub request_bytes: u32,
     /// Size of the answer on the wire.
     pub response_bytes: u32,
+    /// Draws what becomes of it where it calls other Services.
+    pub lot: u64,
+    /// The request of another Service that waits for it, among [`super::Cluster::callings`]; [`NOBODY`]: none.
+    pub caller: u32,
+    /// What hashing policies may go by.
+    pub key: u32,
     /// Who sent it.
     pub source: SourceId,
     /// Which of the source's clients.
@@ -29,6 +37,8 @@ pub struct Request {
     pub connection: Connection,
     /// Links crossed so far.
     pub hops: u16,
+    /// Requests in the Pod when its answer left, which the answer tells.
+    pub seen: u16,
     /// Where it is heading.
     pub stage: Stage,
     /// What the client learns when the answer arrives, or why none will.
@@ -43,9 +53,14 @@ pub struct Request {
     pub tries: u8,
     /// Which of its client's retries it is; 0: the first try.
     pub attempt: u8,
+    /// Where Pods serve by priority: 0 before 1.
+    pub priority: u8,
 }
 
-const _: () = assert!(size_of::<Request>() <= 80);
+/// No request.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Request>() <= 104);
 
 /// A connection's path: the flow it hashes to, and the translation that the first packet got. The latter is
 /// its conntrack entry, held at the Node that chose: later packets follow it whatever the rules say by then.

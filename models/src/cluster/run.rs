@@ -205,7 +205,7 @@ impl Cluster {
     /// What is integrated over time counts from here.
     fn start_measuring(&mut self, now: SimTime) {
         self.meters_restart(now);
-        self.pods.iter_mut().for_each(|pod| pod.servers.reset(now));
+        self.pods.iter_mut().for_each(|pod| pod.reset_meters(now));
         self.network.reset_counters(now);
     }
 

@@ -270,6 +270,12 @@ impl Proxy {
         self.views.of(service)
     }
 
+    /// The same, to keep.
+    #[must_use]
+    pub fn known(&self, service: ServiceId) -> &Rc<EndpointSet> {
+        self.views.of(service)
+    }
+
     /// The rules are written anew with `sets`; one older than the view (it was delayed longer) changes nothing. Returns
     /// whether the view changed.
     pub fn learn(&mut self, service: ServiceId, set: &Rc<EndpointSet>) -> bool {

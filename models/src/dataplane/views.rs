@@ -20,7 +20,7 @@ pub(super) struct Views {
 impl Views {
     /// The endpoints of `service` as the Node sees them.
     #[inline]
-    pub(super) fn of(&self, service: ServiceId) -> &EndpointSet {
+    pub(super) fn of(&self, service: ServiceId) -> &Rc<EndpointSet> {
         if self.own.is_empty() {
             return &self.common[service];
         }

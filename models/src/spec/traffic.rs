@@ -35,6 +35,10 @@ pub struct TrafficSpec {
     /// How clients look the Service's name up; absent: they know its address, or, for `PodIP` and `ExternalName`, defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<crate::dns::DnsSpec>,
+    /// How each client chooses the Pod of each request, where it does: via `Endpoints`, or `PodIP` where it is the answers' turn
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balancing: Option<crate::balance::BalancingSpec>,
     /// A connection for each request, or a pool kept alive.
     #[serde(default)]
     pub connections: ConnectionsSpec,
@@ -143,8 +147,19 @@ pub enum Via {
     ExternalIP,
     /// A Pod's own address, by the answers of DNS: only for a headless Service.
     PodIP,
+    /// A Pod's own address, by the EndpointSlices that the client, its sidecar or its gateway watches (gRPC with xDS, Envoy,
+    /// Linkerd): as old as its Node's, before any sync of kube-proxy.
+    Endpoints,
     /// The name of an ExternalName Service, which leads to another Service of the cluster.
     ExternalName,
+}
+
+impl Via {
+    /// Whether clients dial Pods' own addresses, past all data planes.
+    #[must_use]
+    pub const fn is_to_pod(self) -> bool {
+        matches!(self, Self::PodIP | Self::Endpoints)
+    }
 }
 
 /// How a client uses connections.

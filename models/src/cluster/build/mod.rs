@@ -56,6 +56,7 @@ impl Cluster {
             pods: IdVec::new(),
             sources: IdVec::new(),
             requests: Slab::new(),
+            load_probes: Slab::new(),
             updates: Vec::new(),
             network,
             propagation: Propagation {
@@ -205,6 +206,7 @@ impl Cluster {
             at_sigterm: w.pod.at_sigterm,
             probes: w.probes,
             readiness_gate: w.readiness_gate,
+            probed: false,
             startup_stream: stream(streams, Purpose::Startup, &w.name),
             ports: w.ports.clone(),
             pre_stop: w.pre_stop,
@@ -232,7 +234,7 @@ impl Cluster {
                 (false, None) => self.place(id).ok_or_else(|| no_place(w, place))?,
             };
             let name = format!("{}-{place}", w.name);
-            let replica = self.replicas.push(Replica { name, workload: id, pod: crate::ids::PodId(0), pods: 1 });
+            let replica = self.replicas.push(Replica { name, workload: id, pod: crate::ids::PodId(0), place: place as u32, pods: 1 });
             self.replicas[replica].pod = self.create_running_pod(replica, node);
             self.workloads[id].replicas.push(replica);
         }

@@ -1,7 +1,9 @@
 //! Sources of requests: whom they dial, from where, under which addresses.
 
 use super::{dist, list};
+use crate::balance::{Balance, BalancingSpec, Instance, Probing};
 use crate::circuit_breaker::Breaker;
+use crate::cluster::journey::Board;
 use crate::cluster::run::stream;
 use crate::cluster::{Client, Cluster, Guard, Purpose, Source, SourceStreams, addresses};
 use crate::dataplane::{Address, Approach};
@@ -58,6 +60,8 @@ impl Cluster {
             let fix = "leave allocateLoadBalancerNodePorts true, or choose a load balancer that needs no node ports, such as ipTargets";
             return Err(SpecError::new(format!("{}.spec.allocateLoadBalancerNodePorts", s.field), problem, fix));
         }
+        let balancing = balancing(&field("balancing"), t, via)?;
+        self.keep_latencies(service, balancing.as_ref());
         let stream = |purpose| stream(streams, purpose, name);
         let named = matches!(via, Via::PodIP) || cnames > 0;
         let dns = t.dns.clone().or_else(|| named.then(DnsSpec::default));
@@ -68,7 +72,7 @@ impl Cluster {
             via,
             balancer: if balanced { self.endpoints[service].balancers.get(port).copied() } else { None },
             address: match via {
-                Via::ClusterIP | Via::PodIP | Via::ExternalName => Address::ClusterIP,
+                Via::ClusterIP | Via::PodIP | Via::Endpoints | Via::ExternalName => Address::ClusterIP,
                 Via::NodePort => Address::NodePort,
                 Via::ExternalIP => Address::ExternalIP(0),
                 // What stands in front may hand packets on to node ports; otherwise Nodes know its address themselves.
@@ -77,6 +81,8 @@ impl Cluster {
             },
             shares: shares(&field("popularity"), t)?,
             resolver: dns.map(|dns| Resolver::build(&dns, cnames, &field("dns"))).transpose()?,
+            balancing: balancing.clone(),
+            board: balancing.as_ref().and_then(|b| b.signal.period()).map(Board::new),
             workload: self.table.services[service].backends.first().copied(),
             clients: Vec::new(),
             arrivals: t.arrivals.build(&field("arrivals"))?,
@@ -100,6 +106,7 @@ impl Cluster {
                 network: stream(Purpose::Network),
                 flow: stream(Purpose::Flow),
                 dns: stream(Purpose::Dns),
+                probes: stream(Purpose::LoadProbes),
             },
         };
         let places = self.client_places(&field("from"), &t.from)?;
@@ -115,7 +122,10 @@ impl Cluster {
             };
             let approach = Approach::NoMatch;
             let guard = guard(t, &mut sweeps);
-            source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new(), guard });
+            let zone = node.and_then(|n| self.nodes[n].zone);
+            let instance = Instance { index: i as u32, of: t.clients, zone };
+            let balance = balancing.as_ref().map(|b| balance(b, instance, name, streams)).transpose()?;
+            source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new(), guard, balance });
         }
         for i in 0..source.clients.len() {
             let at = source.clients[i].node.unwrap_or(NodeId(0));
@@ -153,6 +163,16 @@ impl Cluster {
             _ => Via::ClusterIP,
         };
         Ok((id, via, cnames))
+    }
+
+    /// Pods of a Service keep what clients ask them by probes.
+    fn keep_latencies(&mut self, service: ServiceId, balancing: Option<&BalancingSpec>) {
+        if balancing.is_some_and(|b| b.policy.knows().probing == Probing::Reports) {
+            for &w in &self.table.services[service].backends {
+                self.workloads[w].probed = true;
+                self.workloads[w].pods.iter().for_each(|p| self.pods[*p].keep_latencies());
+            }
+        }
     }
 
     /// Where the clients of an origin can be.
@@ -205,13 +225,32 @@ fn check_retries(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), 
 fn check_guard(field: &dyn Fn(&str) -> String, t: &TrafficSpec, via: Via) -> Result<(), SpecError> {
     t.circuit_breaker.map_or(Ok(()), |breaker| breaker.check(&field("circuitBreaker")))?;
     let Some(outliers) = t.outlier_detection else { return Ok(()) };
-    if via != Via::PodIP {
+    if !via.is_to_pod() {
         let problem = format!("a client that dials {:?} does not choose the Pod: it has nobody to avoid", t.via);
         let fix =
             "dial a headless Service via PodIP, or let a load balancer that proxies do it: loadBalancer.<preset>.proxies.outlierDetection";
         return Err(SpecError::new(field("outlierDetection"), problem, fix));
     }
     outliers.check(&field("outlierDetection"))
+}
+
+/// How clients choose Pods, where they do.
+fn balancing(field: &str, t: &TrafficSpec, via: Via) -> Result<Option<BalancingSpec>, SpecError> {
+    match (&t.balancing, via) {
+        (Some(_), _) if !via.is_to_pod() => {
+            let problem = format!("a client that dials {via:?} does not choose the Pod: there is nothing to balance");
+            Err(SpecError::new(field, problem, "dial the Service via Endpoints, or a headless one via PodIP"))
+        }
+        (Some(spec), _) => spec.check(field).map(|()| Some(spec.clone())),
+        (None, Via::Endpoints) => Ok(Some(BalancingSpec::default())),
+        (None, _) => Ok(None),
+    }
+}
+
+/// One client that balances.
+fn balance(spec: &BalancingSpec, instance: Instance, name: &str, streams: &Streams) -> Result<Box<Balance>, SpecError> {
+    let chance = stream(streams, Purpose::Balancing, &format!("{name}/{}", instance.index));
+    Balance::build(spec, instance, chance, &format!("traffic.{name}.balancing")).map(Box::new)
 }
 
 /// One client's protection; `sweeps` says when in its interval it sweeps, since clients do not start at one time.
@@ -275,7 +314,7 @@ fn check_via(field: &str, via: Via, s: &ServiceSpec, port: usize, in_cluster: bo
             Err(SpecError::new(field, problem, "dial NodePort or LoadBalancer, or send from a workload or from `cluster`"))
         }
         Via::ClusterIP if s.cluster_ip.is_none() => none("ClusterIP address: it is headless", "dial it via PodIP"),
-        Via::PodIP if !in_cluster => {
+        Via::PodIP | Via::Endpoints if !in_cluster => {
             let problem = "Pods' addresses cannot be reached from outside the cluster";
             Err(SpecError::new(field, problem, "send from a workload or from `cluster`"))
         }

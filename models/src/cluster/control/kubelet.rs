@@ -4,7 +4,7 @@
 //! endpoint is marked terminating and Nodes learn of it one by one; and the kubelet runs `preStop`, then
 //! sends SIGTERM, then, when the grace period is over, SIGKILL.
 
-use crate::api::pod::{Backoff, Pace, Servers};
+use crate::api::pod::Servers;
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event};
 use crate::ids::{NodeId, PodId, ReplicaId};
@@ -24,26 +24,10 @@ impl Cluster {
         let w = &self.workloads[workload];
         let servers = Servers::new(w.discipline, w.concurrency, w.queue_limit);
         let ip = self.pod_address(node);
-        let pod = self.pods.push(Pod {
-            replica,
-            workload,
-            node,
-            ip,
-            process: Process::Starting,
-            ready: false,
-            ready_since: SimTime::ZERO,
-            terminating: false,
-            backoff: Backoff::default(),
-            created: SimTime::ZERO,
-            started: SimTime::ZERO,
-            listens_since: SimTime::ZERO,
-            cold_since: None,
-            containers_ready: false,
-            life: 0,
-            revision: 1,
-            pace: Pace::default(),
-            servers,
-        });
+        let pod = self.pods.push(Pod::new((replica, workload), node, ip, servers));
+        if self.workloads[workload].probed {
+            self.pods[pod].keep_latencies();
+        }
         self.workloads[workload].pods.push(pod);
         pod
     }
@@ -60,7 +44,7 @@ impl Cluster {
     /// The kubelet of its Node starts a Pod that was placed there: first its image is pulled, one image after the other.
     pub(in crate::cluster) fn start_pod(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &mut self.pods[pod];
-        p.servers.reset(ctx.now());
+        p.reset_meters(ctx.now());
         p.created = ctx.now();
         let (w, node, life) = (&mut self.workloads[p.workload], &mut self.nodes[p.node], p.life);
         // Drawn whether it is needed or not, so that designs stay in step.

@@ -233,7 +233,7 @@ impl Cluster {
 
     /// Nobody hears of the requests in a Pod any more.
     fn swallow_all(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
-        self.pods[id].servers.clear(ctx.now());
+        self.pods[id].clear(ctx.now());
         let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| r.is_inside(id)).map(|(k, _)| k).collect();
         keys.into_iter().for_each(|key| self.lose(key, Outcome::Blackhole, ctx));
     }

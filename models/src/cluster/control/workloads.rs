@@ -256,7 +256,8 @@ impl Cluster {
     pub(in crate::cluster) fn add_place(&mut self, workload: WorkloadId) -> ReplicaId {
         let w = &self.workloads[workload];
         let name = format!("{}-{}", w.name, w.replicas.len());
-        let replica = self.replicas.push(Replica { name, workload, pod: PodId(u32::MAX), pods: 0 });
+        let place = self.workloads[workload].replicas.len() as u32;
+        let replica = self.replicas.push(Replica { name, workload, pod: PodId(u32::MAX), place, pods: 0 });
         self.workloads[workload].replicas.push(replica);
         self.recorder.grow(self.replicas.len());
         replica

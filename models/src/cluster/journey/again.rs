@@ -11,7 +11,7 @@ use crate::cluster::request::BalancedTo;
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::ids::VertexId;
 use crate::retry::Verdict;
-use crate::spec::{Protocol, TcpSpec, Via};
+use crate::spec::{Protocol, TcpSpec};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// Linux `TCP_TIMEOUT_INIT`.
@@ -125,7 +125,7 @@ impl Cluster {
         }
         let unbalanced = Connection { balanced_to: BalancedTo::Nothing, ..c };
         self.hang_up(r.source, r.client, &unbalanced, now);
-        let pod = if self.sources[r.source].via == Via::PodIP { c.pod } else { Connection::NONE.pod };
+        let pod = if self.sources[r.source].via.is_to_pod() { c.pod } else { Connection::NONE.pod };
         r.connection = Connection { flow: c.flow, entry: c.entry, balanced_to: c.balanced_to, pod, ..Connection::NONE };
     }
 

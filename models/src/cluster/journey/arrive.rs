@@ -1,7 +1,7 @@
 //! A request is sent.
 
 use crate::api::{PortEndpoints, Process};
-use crate::cluster::request::{Back, BalancedTo};
+use crate::cluster::request::{Back, BalancedTo, NOBODY};
 use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId, VertexId};
@@ -36,14 +36,19 @@ impl Cluster {
         let request = Request {
             start: now,
             joined: now,
+            sent: now,
             demand,
             waited: SimDuration::ZERO,
             request_bytes,
             response_bytes,
+            lot: 0,
+            caller: NOBODY,
+            key: 0,
             source: id,
             client,
             connection: Connection::NONE,
             hops: 0,
+            seen: 0,
             stage: Stage::ToClient,
             result: Outcome::Completed,
             fresh: true,
@@ -51,6 +56,7 @@ impl Cluster {
             lost: false,
             tries: 0,
             attempt: 0,
+            priority: 0,
         };
         let key = self.requests.insert(request);
         let source = &mut self.sources[id];
@@ -84,7 +90,10 @@ impl Cluster {
     pub(super) fn connect(&mut self, key: Key, request: &mut Request, ctx: &mut Ctx<'_>) -> Option<(SimTime, VertexId)> {
         let now = ctx.now();
         let id = request.source;
-        let at = match self.reuse(id, request.client, now) {
+        let balances = self.sources[id].clients[request.client as usize].balance.is_some();
+        let reused = if balances { None } else { self.reuse(id, request.client, now) };
+        let at = match reused {
+            None if balances => self.balance(key, request, ctx)?,
             Some((connection, fresh)) => {
                 request.connection = connection;
                 request.fresh = fresh;
@@ -109,7 +118,7 @@ impl Cluster {
     pub(super) fn first_stage(&self, source: SourceId) -> Stage {
         match (self.sources[source].balancer.is_some(), self.sources[source].via) {
             (true, _) => Stage::ToLoadBalancer,
-            (false, Via::PodIP) => Stage::ToPod,
+            (false, via) if via.is_to_pod() => Stage::ToPod,
             (false, _) => Stage::ToEntry,
         }
     }
@@ -146,7 +155,7 @@ impl Cluster {
 
     /// Whether the Pod serves another request of a connection that it has, for all that the client knows: of a Node that lost
     /// power nobody hears.
-    fn serves_connections(&self, id: PodId) -> bool {
+    pub(super) fn serves_connections(&self, id: PodId) -> bool {
         let pod = &self.pods[id];
         let drains = self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections;
         pod.accepts() || (drains && pod.process == Process::Stopping) || !self.nodes[pod.node].condition.runs()
@@ -283,6 +292,9 @@ impl Cluster {
     /// Sources send their first requests.
     pub(in crate::cluster) fn open_sources(&mut self, ctx: &mut Ctx<'_>) {
         for id in self.sources.ids() {
+            if self.sources[id].board.is_some() {
+                self.write_loads(id, ctx);
+            }
             let source = &mut self.sources[id];
             let first = SimTime::ZERO + source.arrivals.gap(&mut source.streams.arrivals);
             if first < self.sending_until {

@@ -155,6 +155,7 @@ impl Cluster {
             Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
                 Place::Node(request.connection.entry)
             }
+            Outcome::NoTarget if self.sources[request.source].balancer.is_none() => Place::Client,
             Outcome::LbUnavailable | Outcome::LbTimeout | Outcome::NoTarget => Place::LoadBalancer,
             Outcome::NameError | Outcome::DnsFailure => Place::Dns,
             Outcome::LinkDrop => Place::Network,

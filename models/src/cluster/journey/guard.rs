@@ -5,7 +5,6 @@ use crate::circuit_breaker::Admission;
 use crate::cluster::request::BalancedTo;
 use crate::cluster::{Balancer, Client, Cluster, Connection, Ctx, Guard, Outcome, Request, Stage};
 use crate::ids::{BalancerId, SourceId};
-use crate::spec::Via;
 use std::collections::BTreeSet;
 use svcsim_engine::{Key, SimTime};
 
@@ -30,6 +29,7 @@ impl Cluster {
 
     /// A try of a client's is over.
     pub(super) fn client_hears(&mut self, r: &Request, outcome: Outcome, now: SimTime) {
+        self.instance_hears(r, outcome, now);
         let source = &mut self.sources[r.source];
         let client = &mut source.clients[r.client as usize];
         let Some(guard) = &mut client.guard else { return };
@@ -41,8 +41,10 @@ impl Cluster {
                 breaker.retry_ends();
             }
         }
-        let answer = client.resolved.as_ref().and_then(|a| a.endpoints()).and_then(|set| set.ports.get(usize::from(source.port)));
-        if let (Some(outliers), Some(port), Via::PodIP) = (&mut guard.outliers, answer, source.via) {
+        let answer = client.resolved.as_ref().and_then(|a| a.endpoints());
+        let known = client.balance.as_ref().and_then(|b| b.endpoints()).or(answer);
+        let known = known.and_then(|set| set.ports.get(usize::from(source.port)));
+        if let (Some(outliers), Some(port)) = (&mut guard.outliers, known) {
             let (pod, hosts) = (r.connection.pod, port.ready().len());
             if port.ready().iter().any(|i| port.endpoints[*i as usize].pod == pod) {
                 outliers.sweep(now);

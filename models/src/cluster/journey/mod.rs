@@ -2,8 +2,11 @@
 
 mod again;
 mod arrive;
+mod balance;
 mod end;
 mod gateway;
 mod guard;
 mod serve;
 mod travel;
+
+pub(in crate::cluster) use balance::Board;

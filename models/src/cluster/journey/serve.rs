@@ -64,18 +64,15 @@ impl Cluster {
         let Some(request) = self.requests.get_mut(key) else { return };
         let id = request.connection.pod;
         let pod = &mut self.pods[id];
-        // Under processor sharing service starts on arrival.
-        let takes = if matches!(pod.servers, Servers::Sharing(_)) {
-            takes(pod, &self.workloads[pod.workload], request.demand, now)
-        } else {
-            request.demand
-        };
+        // Under processor sharing service starts on arrival; elsewhere the Pod may be as slow then as it is now.
+        let takes = takes(pod, &self.workloads[pod.workload], request.demand, now);
         match pod.servers.arrive(now, key, takes) {
             Admission::Refused => return self.send_back(key, Outcome::QueueFull, self.pod_vertex(id), ctx),
             Admission::Starts => begin_service(pod, &self.workloads[pod.workload], (id, key), request, ctx),
             Admission::Shares(Some(reschedule)) => schedule_sharing(id, reschedule, ctx),
             Admission::Shares(None) | Admission::Waits => {}
         }
+        pod.takes_in(takes);
         self.recorder.admitted(request, pod.replica);
     }
 
@@ -115,6 +112,9 @@ impl Cluster {
         let now = ctx.now();
         if let Some(request) = self.requests.get_mut(key) {
             request.waited = now.since(request.joined).saturating_sub(request.demand);
+            let pod = &mut self.pods[id];
+            pod.done(now.since(request.joined));
+            request.seen = pod.present().min(u16::MAX.into()) as u16;
             let request = *request;
             if self.follows(key) {
                 self.probe_served(&request, now);
@@ -131,7 +131,7 @@ impl Cluster {
 
     /// Everyone in the Pod is reset: the process is gone.
     pub(in crate::cluster) fn reset_all(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
-        self.pods[id].servers.clear(ctx.now());
+        self.pods[id].clear(ctx.now());
         let keys: Vec<Key> = self.requests.iter().filter(|(_, r)| r.is_inside(id)).map(|(k, _)| k).collect();
         for key in keys {
             match self.requests.get(key) {

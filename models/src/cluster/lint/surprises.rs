@@ -67,7 +67,7 @@ impl Call<'_> {
     }
 
     fn no_data_plane(&self) -> Option<Lint> {
-        let virtual_address = self.source.via != Via::PodIP && matches!(self.spec.data_plane, DataPlaneSpec::Unproxied(_));
+        let virtual_address = !self.source.via.is_to_pod() && matches!(self.spec.data_plane, DataPlaneSpec::Unproxied(_));
         let problem = "with data plane `none` no Node knows this address: every connection times out; dial a headless Service via PodIP";
         if virtual_address { self.at_traffic("via", problem.to_owned()) } else { None }
     }
@@ -78,7 +78,7 @@ impl Call<'_> {
         let bare: Vec<String> =
             self.clients_on().iter().filter(|n| !with_pods.contains(n)).map(|n| self.cluster.nodes[*n].spec.name.clone()).collect();
         let local = self.service().internal_traffic_policy == TrafficPolicy::Local && self.source.address == Address::ClusterIP;
-        if !local || self.source.via == Via::PodIP || bare.is_empty() || with_pods.is_empty() {
+        if !local || self.source.via.is_to_pod() || bare.is_empty() || with_pods.is_empty() {
             return None;
         }
         let problem = format!(
@@ -98,7 +98,7 @@ impl Call<'_> {
             Scheduler::Lblcr => ("lblcr", " until it is overloaded"),
             _ => return None,
         };
-        if self.pods() < 2 || self.source.via == Via::PodIP {
+        if self.pods() < 2 || self.source.via.is_to_pod() {
             return None;
         }
         let problem = format!(
@@ -167,7 +167,7 @@ impl Call<'_> {
     /// Every connection leaves an entry behind for two minutes.
     fn conntrack_fills(&self) -> Option<Lint> {
         let t = &self.spec.traffic[self.name];
-        let short = t.connections == ConnectionsSpec::PerRequest && self.source.protocol != Protocol::Udp && self.source.via != Via::PodIP;
+        let short = t.connections == ConnectionsSpec::PerRequest && self.source.protocol != Protocol::Udp && !self.source.via.is_to_pod();
         let inside = self.clients_on();
         let entered_at = if inside.is_empty() || self.source.via == Via::NodePort { self.cluster.nodes.len() } else { inside.len() };
         let each = t.arrivals.rate() / entered_at as f64;

@@ -1,17 +1,21 @@
 //! What leaves the client and the Pod, as each of them sees it.
 
 use super::{socket, with_port};
+use crate::balance::Host;
 use crate::cluster::request::Back;
 use crate::cluster::{Cluster, Outcome, Request, Source};
 use crate::dataplane::Packet;
 use crate::explain::What;
 use crate::ids::PodId;
-use crate::spec::{Protocol, Via};
+use crate::spec::Protocol;
 use std::net::IpAddr;
 use svcsim_engine::SimTime;
 
 /// A Pod that was not chosen yet.
 const NONE: PodId = PodId(u32::MAX);
+
+/// Hosts that are shown.
+const SHOWN: usize = 12;
 
 impl Cluster {
     /// The packet as the client sends it: a load balancer, not yet a Node, may be what it dials; or a Pod itself.
@@ -24,7 +28,7 @@ impl Cluster {
         {
             (packet.dst, packet.dport) = (*ip, port.port);
         }
-        if source.via == Via::PodIP && r.connection.pod != NONE {
+        if source.via.is_to_pod() && r.connection.pod != NONE {
             let pod = &self.pods[r.connection.pod];
             let dport = self.target_port(source.service, port, pod.workload).unwrap_or(packet.dport);
             (packet.dst, packet.dport) = (pod.ip, dport);
@@ -32,11 +36,26 @@ impl Cluster {
         packet
     }
 
+    /// How a client that balances chose.
+    pub(super) fn balance_note(&self, source: &Source, r: &Request) -> Option<String> {
+        let balance = source.clients[r.client as usize].balance.as_ref()?;
+        let policy = source.balancing.as_ref().map_or("", |b| b.policy.name());
+        let host = |h: &Host| format!("{} {}", self.pod_name(h.id), h.active);
+        let mut hosts: Vec<String> = balance.hosts().iter().take(SHOWN).map(host).collect();
+        hosts.extend((balance.hosts().len() > SHOWN).then(|| "…".to_owned()));
+        Some(format!(
+            "The client chooses the Pod itself, by {policy}, among {} that it knows, with these requests of its own under way, this one \
+             included: {}.",
+            balance.hosts().len(),
+            hosts.join(", ")
+        ))
+    }
+
     /// Why a connection that was there before decides nothing anew, or why it does.
     pub(super) fn reuse_note(&self, source: &Source, r: &Request) -> Option<String> {
         let udp = source.protocol == Protocol::Udp;
         match (r.fresh, udp) {
-            (true, true) if source.via != Via::PodIP && r.connection.pod != NONE => Some(format!(
+            (true, true) if !source.via.is_to_pod() && r.connection.pod != NONE => Some(format!(
                 "The same UDP ports went to {} before, but the conntrack entry that said so has expired or was cleaned up: to the Node this is \
                  a new flow.",
                 self.pod_name(r.connection.pod)
