@@ -3,6 +3,7 @@
 mod autoscaling;
 mod balance;
 mod balancers;
+mod call_graphs;
 mod churn;
 mod clients;
 mod closed_forms;
