@@ -23,6 +23,7 @@ mod protection;
 mod rollouts;
 mod scheduling;
 mod services;
+mod sources;
 mod spec_errors;
 mod timeline;
 mod world;

@@ -43,6 +43,13 @@ pub enum Event {
         /// Which.
         probe: Key,
     },
+    /// A user has thought long enough.
+    UserSends {
+        /// Of which source.
+        source: SourceId,
+        /// Which.
+        user: u32,
+    },
     /// The loads of Pods are written where a source's clients read them.
     LoadsReported {
         /// Whose clients.

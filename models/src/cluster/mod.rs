@@ -47,7 +47,7 @@ use crate::spec::{
     AtSigterm, AutoscalingSpec, ContainerPortSpec, Controller, Discipline, DisruptionBudgetSpec, NodeLifecycleSpec, NodeSpec, Probes,
     Protocol, RolloutSpec, TcpSpec, Via, WarmUp,
 };
-use crate::workload::Arrivals;
+use crate::workload::{Arrivals, Calls};
 use control::{Asks, Autoscaler, Condition, Evictions, Meter, Planned, Version};
 use journey::{Board, Call, Calling};
 use probe::Probe;
@@ -106,6 +106,8 @@ pub enum Purpose {
     LoadProbes = 43,
     /// The lots of a source's requests, and what is drawn by one.
     Calls = 44,
+    /// How long users think, and how many requests they make.
+    Users = 45,
 }
 
 /// The model: every state there is.
@@ -333,6 +335,9 @@ struct Source {
     clients: Vec<Client>,
     /// When it sends; not by itself where a workload's Pods call.
     arrivals: Option<Arrivals>,
+    /// Who sends when the last request of theirs is over, with the places that are free.
+    users: Vec<User>,
+    free_users: Vec<u32>,
     /// Whether who calls can answer without it.
     optional: bool,
     /// How new clients of it protect themselves.
@@ -363,6 +368,15 @@ struct SourceStreams {
     dns: Stream,
     probes: Stream,
     lots: Stream,
+    users: Stream,
+}
+
+/// Somebody who sends when the last request is over.
+#[derive(Clone, Copy)]
+struct User {
+    client: u32,
+    /// Requests that are still to be made.
+    left: Calls,
 }
 
 /// One client of a source.
@@ -437,6 +451,7 @@ impl Model for Cluster {
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
             Event::SentAgain { request } => self.send_again(request, ctx),
             Event::LoadProbeMoves { probe } => self.load_probe_moves(probe, ctx),
+            Event::UserSends { source, user } => self.user_sends(source, user, ctx),
             Event::LoadsReported { source } => self.write_loads(source, ctx),
             Event::TriesAgain { request } => self.try_again(request, ctx),
             Event::TryExpires { request } => self.expire_try(request, ctx),

@@ -27,7 +27,7 @@ pub struct Request {
     pub called: SimDuration,
     /// Draws what becomes of it where it calls other Services.
     pub lot: u64,
-    /// The request of another Service that waits for it, among [`super::Cluster::callings`]; [`NOBODY`]: none.
+    /// Who waits for it: the request of another Service, or a user of its source; [`NOBODY`]: none.
     pub caller: u32,
     /// What hashing policies may go by.
     pub key: u32,

@@ -1,5 +1,6 @@
 //! Poisson arrivals: the limit of many independent users, each calling rarely (Palm-Khintchine theorem).
 
+use super::{Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
@@ -16,12 +17,8 @@ pub struct Spec {
 
 impl Spec {
     pub(super) fn build(&self, field: &str) -> Result<Poisson, SpecError> {
-        let rate = self.rate.0;
-        if !(rate > 0.0 && rate <= 1e9) {
-            let problem = format!("a rate of {rate} requests per second; expected more than 0 and at most 1e9");
-            return Err(SpecError::new(format!("{field}.poisson.rate"), problem, "remove the source if it sends nothing"));
-        }
-        Ok(Poisson { mean_gap_ns: 1e9 / rate })
+        check_rate(&format!("{field}.rate"), self.rate.0)?;
+        Ok(Poisson { mean_gap_ns: 1e9 / self.rate.0 })
     }
 
     pub(super) fn rate(&self) -> f64 {
@@ -35,9 +32,9 @@ pub struct Poisson {
     mean_gap_ns: f64,
 }
 
-impl Poisson {
+impl Process for Poisson {
     #[inline]
-    pub(super) fn gap(&mut self, stream: &mut Stream) -> SimDuration {
-        SimDuration::from_nanos_f64(self.mean_gap_ns * stream.exponential())
+    fn gap(&mut self, stream: &mut Stream) -> Option<SimDuration> {
+        Some(SimDuration::from_nanos_f64(self.mean_gap_ns * stream.exponential()))
     }
 }

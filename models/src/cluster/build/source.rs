@@ -112,6 +112,8 @@ impl Cluster {
             clients: Vec::new(),
             name: name.to_owned(),
             arrivals,
+            users: Vec::new(),
+            free_users: Vec::new(),
             optional: false,
             circuit_breaker: t.circuit_breaker,
             outlier_detection: t.outlier_detection,
@@ -137,6 +139,7 @@ impl Cluster {
                 dns: stream(Purpose::Dns),
                 probes: stream(Purpose::LoadProbes),
                 lots: stream(Purpose::Calls),
+                users: stream(Purpose::Users),
             },
         };
         let places = if t.clients == 0 { Vec::new() } else { self.client_places(&field("from"), &t.from)? };

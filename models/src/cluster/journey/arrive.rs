@@ -1,36 +1,76 @@
 //! A request is sent.
 
 use crate::api::{PortEndpoints, Process};
-use crate::cluster::request::{Back, BalancedTo};
-use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage};
+use crate::cluster::request::{Back, BalancedTo, NOBODY};
+use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage, User};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId, VertexId};
 use crate::load_balancer::FlowKey;
 use crate::spec::{AtSigterm, Protocol, Via};
+use crate::workload::{Arrivals, Calls, Paced, Recorded};
 use std::net::{IpAddr, Ipv4Addr};
 use svcsim_engine::{Id, Key, SimDuration, SimTime};
 
 impl Cluster {
-    /// Draws the request and sends it off, over an idle connection if the client has one.
+    /// A source sends, or a user comes who will.
     pub(in crate::cluster) fn arrive(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
-        let now = ctx.now();
+        let recorded = self.sources[id].arrivals.as_mut().map_or_else(Recorded::default, Arrivals::recorded);
         self.schedule_arrival(id, ctx);
         let source = &mut self.sources[id];
-        // Everything about the request itself is drawn here, so that it is the same in every design.
         let client = source.draw_client();
+        match source.arrivals.as_mut().and_then(Arrivals::paced) {
+            Some(paced) => {
+                let left = paced.calls(&mut source.streams.users);
+                let user = source.add_user(client, left);
+                self.user_sends(id, user, ctx);
+            }
+            None => self.send_new(id, client, NOBODY, recorded, ctx),
+        }
+    }
+
+    /// Draws a request and sends it off, over an idle connection if the client has one.
+    fn send_new(&mut self, id: SourceId, client: u32, user: u32, recorded: Recorded, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
+        let source = &mut self.sources[id];
+        // Everything about the request itself is drawn here, whether a record says it or not, so that it is the same in every design.
         let demand =
             source.workload.map_or(SimDuration::ZERO, |w| self.workloads[w].service_time.sample_duration(&mut source.streams.demand));
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
+        let sizes = (recorded.request_bytes.unwrap_or(request_bytes), recorded.response_bytes.unwrap_or(response_bytes));
+        let demand = recorded.service_time.unwrap_or(demand);
         if source.clients[client as usize].node.is_some_and(|node| !self.nodes[node].condition.runs()) {
             // Who is down sends nothing.
-            return;
+            return self.user_goes_on(id, user, ctx);
         }
-        let mut request = Request::new(now, (id, client), demand, (request_bytes, response_bytes));
+        let mut request = Request { caller: user, ..Request::new(now, (id, client), demand, sizes) };
         if source.workload.is_some_and(|w| !self.workloads[w].calls.is_empty()) {
             request.lot = source.streams.lots.next_u64();
         }
         self.launch(request, ctx);
+    }
+
+    /// A user sends.
+    pub(in crate::cluster) fn user_sends(&mut self, id: SourceId, user: u32, ctx: &mut Ctx<'_>) {
+        let User { client, left } = &mut self.sources[id].users[user as usize];
+        if let Calls::Left(n) = left {
+            *n = n.saturating_sub(1);
+        }
+        let client = *client;
+        self.send_new(id, client, user, Recorded::default(), ctx);
+    }
+
+    /// A user's request is over, however it ended: the user thinks, and sends again, or goes.
+    pub(super) fn user_goes_on(&mut self, id: SourceId, user: u32, ctx: &mut Ctx<'_>) {
+        let source = &mut self.sources[id];
+        let (Some(paced), Some(of)) = (source.arrivals.as_mut().and_then(Arrivals::paced), source.users.get(user as usize)) else { return };
+        if of.left == Calls::Left(0) {
+            return source.free_users.push(user);
+        }
+        let at = ctx.now() + paced.think(&mut source.streams.users);
+        if at < self.sending_until {
+            ctx.schedule_at(at, Event::UserSends { source: id, user });
+        }
     }
 
     /// A request begins: from now on its client waits, as long as it does.
@@ -241,6 +281,17 @@ fn source_port(flow: u32) -> u16 {
 }
 
 impl Source {
+    /// A user comes, who has a client for herself or shares it.
+    fn add_user(&mut self, client: u32, left: Calls) -> u32 {
+        let user = User { client, left };
+        if let Some(place) = self.free_users.pop() {
+            self.users[place as usize] = user;
+            return place;
+        }
+        self.users.push(user);
+        self.users.len() as u32 - 1
+    }
+
     /// Which of its clients sends next.
     fn draw_client(&mut self) -> u32 {
         let n = self.clients.len() as u32;
@@ -277,15 +328,22 @@ impl Cluster {
                 self.write_loads(id, ctx);
             }
             self.schedule_arrival(id, ctx);
+            let source = &mut self.sources[id];
+            let users = source.arrivals.as_mut().and_then(Arrivals::paced).map_or(0, Paced::users);
+            for user in 0..users {
+                let source = &mut self.sources[id];
+                let user = source.add_user(user % source.clients.len() as u32, Calls::Endless);
+                self.user_goes_on(id, user, ctx);
+            }
         }
     }
 
     /// A source sends its next request, if it sends any by itself.
     fn schedule_arrival(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
         let source = &mut self.sources[id];
-        let Some(arrivals) = &mut source.arrivals else { return };
-        let next = ctx.now() + arrivals.gap(&mut source.streams.arrivals);
-        if next < self.sending_until {
+        let gap = source.arrivals.as_mut().and_then(|arrivals| arrivals.gap(&mut source.streams.arrivals));
+        let next = gap.map(|gap| ctx.now() + gap);
+        if let Some(next) = next.filter(|next| *next < self.sending_until) {
             ctx.schedule_at(next, Event::RequestArrives { source: id });
         }
     }

@@ -156,13 +156,17 @@ impl Cluster {
 
     /// A request is over: whoever called it goes on, or it was somebody's outside, who is told where the time went.
     pub(super) fn tell_caller(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &mut Ctx<'_>) {
-        let called = self.paths.remove(&key);
+        let paced = !self.sources[request.source].users.is_empty();
+        if paced {
+            self.user_goes_on(request.source, request.caller, ctx);
+        }
         if self.callings.is_empty() {
             return;
         }
+        let called = self.paths.remove(&key);
         let own = Segment { source: request.source, time: ctx.now().since(request.start).saturating_sub(request.called) };
         let path: Vec<Segment> = std::iter::once(own).chain(called.into_iter().flatten()).collect();
-        if request.caller != NOBODY {
+        if request.caller != NOBODY && !paced {
             self.call_returns(request, outcome, path, ctx);
         } else if outcome == Outcome::Completed && self.sources[request.source].arrivals.is_some() {
             self.recorder.critical_path(request, &path);
