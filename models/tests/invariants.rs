@@ -89,7 +89,7 @@ fn source_spec() -> impl Strategy<Value = TrafficSpec> {
     ];
     let connections = prop_oneof![
         Just(ConnectionsSpec::PerRequest),
-        (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle })),
+        (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(max_idle))),
     ];
     let timeout = prop::option::of((1u64..500).prop_map(ms));
     let care = (breaker(), any::<bool>().prop_map(|retries| retries.then(RetrySpec::default)));

@@ -1,6 +1,7 @@
 //! [`ClusterSpec`] to [`Cluster`]: every check of a spec is here or below it. After build, nothing can be
 //! wrong with the input any more.
 
+mod connections;
 mod source;
 
 use super::control::{Asks, Autoscaler, Condition, Evictions};

@@ -1,6 +1,6 @@
 //! Sources of requests: whom they dial, from where, under which addresses.
 
-use super::{dist, list};
+use super::{connections, dist, list};
 use crate::balance::{Balance, BalancingSpec, Instance, Probing};
 use crate::circuit_breaker::Breaker;
 use crate::cluster::journey::Board;
@@ -13,7 +13,7 @@ use crate::load_balancer::{Arrival, Targets};
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
 use crate::retry::Retrier;
 use crate::spec::{
-    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
+    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, Protocol, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
 };
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::{Stream, Streams};
@@ -51,6 +51,8 @@ impl Cluster {
         }
         check_retries(&field, t)?;
         check_guard(&field, t, via)?;
+        let udp = s.ports.get(port).is_some_and(|p| p.protocol == Protocol::Udp);
+        connections::check(&field, t, udp)?;
         let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
         let parameters = &spec.load_balancer.parameters;
         let needs_node_port = balanced && parameters.targets == Targets::Nodes && parameters.arrival == Arrival::NodePort;
@@ -94,9 +96,11 @@ impl Cluster {
             retrier: t.retries.as_ref().map(|r| Retrier::new(r.clone(), t.clients as usize, stream(Purpose::Retries))),
             gateway: DelayLine::new(),
             max_idle: match t.connections {
-                ConnectionsSpec::PerRequest => None,
-                ConnectionsSpec::KeepAlive(k) => Some(k.max_idle),
+                ConnectionsSpec::KeepAlive(ref k) => Some(k.max_idle),
+                _ => None,
             },
+            pooling: connections::pooling(&field, t, (stream(Purpose::Lanes), stream(Purpose::ConnectionAges)))?,
+            handshake: connections::handshake(t).rounds(),
             deadlines: DelayLine::new(),
             streams: SourceStreams {
                 arrivals: stream(Purpose::Arrivals),
@@ -256,14 +260,12 @@ fn balance(spec: &BalancingSpec, instance: Instance, name: &str, streams: &Strea
 /// One client's protection; `sweeps` says when in its interval it sweeps, since clients do not start at one time.
 fn guard(t: &TrafficSpec, sweeps: &mut Stream) -> Option<Box<Guard>> {
     let phase = sweeps.uniform();
-    if t.circuit_breaker.is_none() && t.outlier_detection.is_none() {
+    let breaker = t.circuit_breaker.or_else(|| connections::breaker(t));
+    if breaker.is_none() && t.outlier_detection.is_none() {
         return None;
     }
     let first = |o: OutlierDetectionSpec| SimTime::ZERO + SimDuration::from_nanos_f64(o.interval.as_nanos() as f64 * phase);
-    Some(Box::new(Guard {
-        breaker: t.circuit_breaker.map(Breaker::new),
-        outliers: t.outlier_detection.map(|o| Outliers::new(o, first(o))),
-    }))
+    Some(Box::new(Guard { breaker: breaker.map(Breaker::new), outliers: t.outlier_detection.map(|o| Outliers::new(o, first(o))) }))
 }
 
 /// Whether `name` is a Service's full name in DNS.

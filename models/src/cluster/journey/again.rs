@@ -10,6 +10,7 @@
 use crate::cluster::request::BalancedTo;
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::ids::VertexId;
+use crate::pool::NO_SLOT;
 use crate::retry::Verdict;
 use crate::spec::{Protocol, TcpSpec};
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -123,10 +124,10 @@ impl Cluster {
         if !c.opened {
             return;
         }
-        let unbalanced = Connection { balanced_to: BalancedTo::Nothing, ..c };
+        let unbalanced = Connection { balanced_to: BalancedTo::Nothing, slot: NO_SLOT, ..c };
         self.hang_up(r.source, r.client, &unbalanced, now);
         let pod = if self.sources[r.source].via.is_to_pod() { c.pod } else { Connection::NONE.pod };
-        r.connection = Connection { flow: c.flow, entry: c.entry, balanced_to: c.balanced_to, pod, ..Connection::NONE };
+        r.connection = Connection { flow: c.flow, entry: c.entry, balanced_to: c.balanced_to, pod, slot: c.slot, ..Connection::NONE };
     }
 
     /// Who sends the request again, the client or a proxying load balancer, and where to.
@@ -217,9 +218,10 @@ impl Request {
     }
 }
 
-/// Whether what was lost of a request makes its client send a SYN: the first packet, or the refusal that answered it.
+/// Whether what was lost of a request makes its client send a SYN: the first packet, or what answered it before there was
+/// a connection.
 pub(super) const fn is_syn(r: &Request) -> bool {
-    r.fresh && (is_forward(r.stage) || !matches!(r.result, Outcome::Completed))
+    r.fresh && (is_forward(r.stage) || r.phase.is_handshake() || !matches!(r.result, Outcome::Completed))
 }
 
 /// Whether a message is on its way to the Pod.

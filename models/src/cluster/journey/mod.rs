@@ -6,6 +6,8 @@ mod balance;
 mod end;
 mod gateway;
 mod guard;
+mod pool;
+mod rounds;
 mod serve;
 mod travel;
 

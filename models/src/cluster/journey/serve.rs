@@ -15,6 +15,10 @@ impl Cluster {
         let Some(request) = self.requests.get_mut(key) else { return };
         let id = request.connection.pod;
         let pod = &self.pods[id];
+        // The kernel sends what it has of an answer, whatever becomes of the process.
+        if request.phase.flight().is_some() && pod.process != Process::Gone {
+            return self.replies(key, ctx);
+        }
         match pod.process {
             _ if pod.hangs() => return self.wait_for_process(key, ctx),
             Process::Running => {}
@@ -26,6 +30,9 @@ impl Cluster {
                 return self.send_back(key, result, self.pod_vertex(id), ctx);
             }
             Process::Gone => return self.lose(key, Outcome::Blackhole, ctx),
+        }
+        if request.phase.is_handshake() {
+            return self.replies(key, ctx);
         }
         request.enter(now);
         self.take_in(key, ctx);
@@ -42,6 +49,9 @@ impl Cluster {
             return self.lose(key, Outcome::BacklogFull, ctx);
         }
         pod.pace.connects += u32::from(connects);
+        if connects && request.phase.is_handshake() {
+            return self.replies(key, ctx);
+        }
         pod.pace.arrived.push(key);
         request.enter(ctx.now());
     }
@@ -62,6 +72,9 @@ impl Cluster {
     fn take_in(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         let Some(request) = self.requests.get_mut(key) else { return };
+        if request.phase.is_handshake() {
+            return self.replies(key, ctx);
+        }
         let id = request.connection.pod;
         let pod = &mut self.pods[id];
         // Under processor sharing service starts on arrival; elsewhere the Pod may be as slow then as it is now.
