@@ -2,7 +2,7 @@
 
 /// Names one stay in a [`Slab`] slot. When the slot is freed and reused, old keys stop matching, so an
 /// event that comes late finds nothing instead of a stranger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     slot: u32,
     generation: u32,

@@ -61,6 +61,10 @@ fn tell_series(run: &RunResult, series: &SeriesResult, slo: Option<&SloSection>,
     say("time_wait", "ms", ms(&series.wait));
     say("time_service", "ms", ms(&series.service));
     say("time_network", "ms", ms(&series.network));
+    say("time_called", "ms", ms(&series.called).filter(|called| *called > 0.0));
+    let outside: u64 = run.series.iter().filter(|s| !s.inner).map(SeriesResult::completed).sum();
+    let critical = run.series.iter().any(|s| s.inner) && outside > 0;
+    say("time_critical", "ms", critical.then(|| series.critical_ns as f64 / 1e6 / outside as f64));
     say("hops", "links", series.hops.mean());
     let error_rate = (ended > 0.0).then(|| 1.0 - completed / ended);
     say("error_rate", "ratio", error_rate);
@@ -143,9 +147,9 @@ pub(crate) fn backends<'a>(run: &'a RunResult, series: &SeriesResult) -> Vec<&'a
     run.pods.iter().filter(|p| series.backends.contains(&p.replica)).collect()
 }
 
-/// All series of a run as one; `None` where there is just one, which is the whole then.
+/// All series of a run as one: what came from outside; calls of one Service by another are part of it already.
 pub(crate) fn all_series(run: &RunResult) -> SeriesResult {
-    let mut series = run.series.iter();
+    let mut series = run.series.iter().filter(|s| !s.inner);
     let mut all = series.next().cloned().unwrap_or_else(|| SeriesResult::new("", 0, 3));
     series.for_each(|s| all.merge(s));
     all.name = "all".to_owned();

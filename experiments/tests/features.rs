@@ -3,6 +3,7 @@
 use crate::desk::{Desk, shipped};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use svcsim_models::balance::PolicySpec;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::dataplane::{DataPlaneSpec, ipvs::Scheduler};
 use svcsim_models::load_balancer::LoadBalancerSpec;
@@ -55,7 +56,8 @@ fn every_data_plane_scheduler_balancer_address_and_outcome_has_its_row_and_no_ot
     same("loadBalancer", LoadBalancerSpec::NAMES.iter().map(ToString::to_string));
     let word = |value: Value| value.as_str().expect("a word").to_owned();
     same("scheduler", Scheduler::ALL.iter().map(|s| word(serde_json::to_value(s).expect("a word"))));
-    let vias = [Via::ClusterIP, Via::NodePort, Via::LoadBalancer, Via::ExternalIP, Via::PodIP, Via::ExternalName];
+    same("policy", PolicySpec::NAMES.iter().map(ToString::to_string));
+    let vias = [Via::ClusterIP, Via::NodePort, Via::LoadBalancer, Via::ExternalIP, Via::PodIP, Via::Endpoints, Via::ExternalName];
     same("via", vias.iter().map(|v| word(serde_json::to_value(v).expect("a word"))));
     same("errors", Outcome::ALL.iter().filter(|o| **o != Outcome::Completed).map(|o| o.name().to_owned()));
 }

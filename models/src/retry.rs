@@ -93,7 +93,9 @@ impl RetryOn {
             Outcome::Completed | Outcome::CircuitOpen => None,
             Outcome::Reset => Some(Self::Reset),
             Outcome::TimedOut | Outcome::ReplyLost => Some(Self::TimedOut),
-            Outcome::QueueFull | Outcome::LbBadGateway | Outcome::LbUnavailable | Outcome::LbTimeout => Some(Self::Status5xx),
+            Outcome::QueueFull | Outcome::DependencyFailed | Outcome::LbBadGateway | Outcome::LbUnavailable | Outcome::LbTimeout => {
+                Some(Self::Status5xx)
+            }
             _ => Some(Self::ConnectFailure),
         }
     }
@@ -125,6 +127,11 @@ impl Retrier {
     pub fn new(spec: RetrySpec, clients: usize, stream: Stream) -> Self {
         let budgets = spec.budget.map_or_else(Vec::new, |b| vec![Budget::new(b); clients]);
         Self { spec, stream, budgets }
+    }
+
+    /// There is one more client.
+    pub fn grow(&mut self) {
+        self.budgets.extend(self.spec.budget.map(Budget::new));
     }
 
     /// How long a try may take.

@@ -3,10 +3,12 @@
 mod autoscaling;
 mod balance;
 mod balancers;
+mod call_graphs;
 mod churn;
 mod clients;
 mod closed_forms;
 mod common_random_numbers;
+mod connections;
 mod conntrack;
 mod dataplanes;
 mod dns;

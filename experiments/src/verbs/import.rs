@@ -4,7 +4,7 @@
 use super::Failure;
 use crate::input::error::InputError;
 use crate::input::files::Files;
-use crate::input::kubernetes::{self, KubernetesSpecs, Object, WorkloadFacts};
+use crate::input::kubernetes::{self, KubernetesSpecs, Object, Reached, WorkloadFacts};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -105,8 +105,9 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
         let problem = "no Service selects the Pods of any workload: there is nothing to send requests to";
         return Err(InputError::new("", problem, "give the manifests of Deployments together with those of their Services").into());
     };
-    let replicas = workload.spec.replicas.max(1);
-    let rate = (LOAD * f64::from(replicas * CONCURRENCY) * 1e3 / f64::from(SERVICE_TIME_MS)).round();
+    let reached = kubernetes::reached(workload, &specs.workloads, &specs.services);
+    let calls: usize = reached.iter().map(|r| r.calls.len()).sum();
+    let (rate, fullest) = rate(&reached);
     let startup = SimDuration::from_secs(START_S);
     let has_nodes = !specs.nodes.is_empty();
     let zoned = !has_nodes || specs.nodes.iter().all(|n| !n.zone.is_empty());
@@ -115,7 +116,7 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
             "Service times are not in manifests: {SERVICE_TIME_MS} ms on average (lognormal, coefficient of variation 1), {CONCURRENCY} requests at once."
         ),
         format!(
-            "Traffic is not in manifests: {rate} requests/s to Service {}, {:.0} % of what its {replicas} Pods can serve.",
+            "Traffic is not in manifests: {rate} requests/s to Service {}, {:.0} % of what the Pods of {fullest} can serve.",
             service.name,
             100.0 * LOAD
         ),
@@ -126,8 +127,16 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
         format!("Pods of {} crash, and are deleted, once in five minutes on average.", workload.spec.name),
         "Link delays are typical of one cloud region: about 0.1 ms within a zone, 0.5 ms between zones; clients outside are in the same region."
             .to_owned(),
-        "Calls from one Service to another are not simulated: they are part of the service time.".to_owned(),
     ];
+    assumptions.push(if calls == 0 {
+        "No environment variable names a Service: calls from one Service to another are part of the service time.".to_owned()
+    } else {
+        format!(
+            "Who calls whom is taken from environment variables that name Services ({calls} calls between {} workloads): each once a \
+             request, one after the other, by Pods that serve others meanwhile.",
+            reached.len()
+        )
+    });
     if !has_nodes {
         assumptions.push("The manifests have no Nodes: 6 Nodes in 3 zones.".to_owned());
     }
@@ -162,12 +171,12 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
         y,
         "pods:\n  # ASSUMED: what Pods do with requests.\n\
          \x20 default: {{serviceTime: {{lognormal: {{mean: {SERVICE_TIME_MS}ms, cv: 1}}}}, concurrency: {CONCURRENCY}, queueLimit: 100}}\n\
-         \x20 {workload}:\n    serviceTime: {{lognormal: {{mean: {SERVICE_TIME_MS}ms, cv: 1}}}}\n    concurrency: {CONCURRENCY}\n    queueLimit: 100\n    startup: {startup}\n\
-         traffic:\n  clients:\n    from: {from}\n    to: {to}\n    via: {via:?}\n    arrivals: {{poisson: {{rate: {rate}/s}}}}  # ASSUMED\n\
+         {pods}traffic:\n  clients:\n    from: {from}\n    to: {to}\n    via: {via:?}\n    arrivals: {{poisson: {{rate: {rate}/s}}}}  # ASSUMED\n\
          \x20   clients: 100  # ASSUMED\n    connections: perRequest  # or keepAlive: {{maxIdle: 10}}\n    requestSize: 1KiB  # ASSUMED\n    responseSize: 20KiB  # ASSUMED\n    timeout: 10s  # ASSUMED\n\
          events:  # ASSUMED: leave it out for Pods that never change.\n  crashes: {{every: {{exponential: {{mean: 5min}}}}, do: {{podCrash: {{workload: {workload}}}}}}}\n  deletions: {{every: {{exponential: {{mean: 5min}}}}, do: {{podDelete: {{workload: {workload}}}}}}}\n\
          run: {{duration: 65s, warmUp: 5s}}\n\
          design:\n  seed: 1\n  replications: 10\n",
+        pods = reached.iter().map(|r| pod(r, r.workload.spec.name == workload.spec.name, startup)).collect::<String>(),
         workload = quote(&workload.spec.name),
         to = quote(&service.name),
         from = if service.service_type == ServiceType::ClusterIP { "cluster" } else { "{site: region}" },
@@ -175,6 +184,38 @@ fn experiment(name: &str, source: &str, specs: &KubernetesSpecs, from_stdin: boo
     );
     y.push_str(&factors(service));
     Ok(y)
+}
+
+/// Requests per second that fill the workload which is filled first, to the share that is assumed; and its name.
+fn rate(reached: &[Reached<'_>]) -> (f64, String) {
+    let capacity = |r: &Reached<'_>| {
+        let pods = r.workload.spec.replicas.max(1);
+        f64::from(pods * CONCURRENCY) * 1e3 / f64::from(SERVICE_TIME_MS) / f64::from(r.visits.max(1))
+    };
+    let fullest = reached.iter().min_by(|a, b| capacity(a).total_cmp(&capacity(b)));
+    fullest.map_or((1.0, String::new()), |r| ((LOAD * capacity(r)).round().max(1.0), r.workload.spec.name.clone()))
+}
+
+/// What the Pods of a workload do that requests reach; the first of them, and those that call others, say it all.
+fn pod(reached: &Reached<'_>, first: bool, startup: SimDuration) -> String {
+    if !first && reached.calls.is_empty() {
+        return String::new();
+    }
+    let mut y = format!(
+        "  {name}:\n    serviceTime: {{lognormal: {{mean: {SERVICE_TIME_MS}ms, cv: 1}}}}\n    concurrency: {CONCURRENCY}\n    queueLimit: 100\n    startup: {startup}\n",
+        name = quote(&reached.workload.spec.name),
+    );
+    if !reached.calls.is_empty() {
+        y.push_str(
+            "    async: true\n    calls:  # ASSUMED: each once a request, in this order; several in one list would be made at once\n",
+        );
+    }
+    for call in &reached.calls {
+        let port = call.port.map_or_else(String::new, |p| format!(", port: \"{p}\""));
+        let _ =
+            writeln!(y, "      - {{to: {}{port}, connections: {{keepAlive: {{maxIdle: 100}}}}}}  # {}", quote(call.service), call.variable);
+    }
+    y
 }
 
 fn question(service: &ServiceSpec) -> String {

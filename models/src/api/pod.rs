@@ -47,6 +47,8 @@ pub struct Pod {
     pub pace: Pace,
     /// What meets its requests.
     pub servers: Servers,
+    /// Which client of its workload's calls it is.
+    pub caller: u32,
     /// Requests that wait for Services they call, and have left the servers to others meanwhile.
     pub calling: u32,
     /// Services that requests needed which it took in, and those that it threw out, against [`Servers::busy_time`].
@@ -197,6 +199,7 @@ impl Pod {
             revision: 1,
             pace: Pace::default(),
             servers,
+            caller: 0,
             calling: 0,
             taken_in: SimDuration::ZERO,
             recent: None,
@@ -410,6 +413,12 @@ impl Servers {
             Self::Fifo(_) => None,
             Self::Sharing(s) => s.queue.resume(now),
         }
+    }
+
+    /// Whether all requests share the servers.
+    #[must_use]
+    pub const fn shares(&self) -> bool {
+        matches!(self, Self::Sharing(_))
     }
 
     /// The shared queue, for completions.

@@ -31,7 +31,7 @@ pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
 use crate::balance::{Balance, BalancingSpec, Report};
-use crate::circuit_breaker::Breaker;
+use crate::circuit_breaker::{Breaker, CircuitBreakerSpec};
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
@@ -40,9 +40,9 @@ use crate::dns::{Answer, Resolver};
 use crate::ids::{BalancerId, EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
-use crate::outlier_detection::Outliers;
+use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
 use crate::pool::{Limits, Pool};
-use crate::record::Recorder;
+use crate::record::{Recorder, Segment};
 use crate::retry::Retrier;
 use crate::spec::{
     AtSigterm, AutoscalingSpec, ContainerPortSpec, Controller, Discipline, DisruptionBudgetSpec, NodeLifecycleSpec, NodeSpec, Probes,
@@ -50,13 +50,13 @@ use crate::spec::{
 };
 use crate::workload::Arrivals;
 use control::{Asks, Autoscaler, Condition, Evictions, Meter, Planned, Version};
-use journey::Board;
+use journey::{Board, Call, Calling};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
-use svcsim_engine::random::{Dist, Stream};
+use svcsim_engine::random::{Dist, Stream, Streams};
 use svcsim_engine::{Context, IdVec, Key, Model, SimDuration, SimTime, Slab};
 
 /// What a random stream is for. With seed, replication and the name of the thing that draws, it keys the
@@ -109,10 +109,13 @@ pub enum Purpose {
     Balancing = 42,
     /// Link delays that a source's probes of Pods meet.
     LoadProbes = 43,
+    /// The lots of a source's requests, and what is drawn by one.
+    Calls = 44,
 }
 
 /// The model: every state there is.
 pub struct Cluster {
+    streams: Streams,
     nodes: IdVec<NodeId, Node>,
     /// Names of the zones.
     zones: IdVec<ZoneId, String>,
@@ -134,6 +137,10 @@ pub struct Cluster {
     pods: IdVec<PodId, Pod>,
     sources: IdVec<SourceId, Source>,
     requests: Slab<Request>,
+    /// Requests that wait for what they called, with the places that are free, and the critical paths of those that do no more.
+    callings: Vec<Calling>,
+    free_callings: Vec<u32>,
+    paths: BTreeMap<Key, Vec<Segment>>,
     /// Probes of Pods' loads, under way.
     load_probes: Slab<LoadProbe>,
     updates: Vec<Update>,
@@ -257,6 +264,10 @@ struct Workload {
     startup: Dist,
     startup_stream: Stream,
     warm_up: Option<WarmUp>,
+    /// What its requests call, in the order of steps, and who sends these calls.
+    calls: Vec<Call>,
+    /// Whether requests leave their servers to others meanwhile.
+    asynchronous: bool,
     at_sigterm: AtSigterm,
     probes: Probes,
     readiness_gate: bool,
@@ -305,6 +316,7 @@ struct Replica {
 
 /// One source of requests.
 struct Source {
+    name: String,
     /// The Service dialled; for an ExternalName, the one it leads to.
     service: ServiceId,
     /// Place of the port dialled.
@@ -324,7 +336,13 @@ struct Source {
     /// The workload whose demand distribution its requests have; none if the Service selects nothing.
     workload: Option<WorkloadId>,
     clients: Vec<Client>,
-    arrivals: Arrivals,
+    /// When it sends; not by itself where a workload's Pods call.
+    arrivals: Option<Arrivals>,
+    /// Whether who calls can answer without it.
+    optional: bool,
+    /// How new clients of it protect themselves.
+    circuit_breaker: Option<CircuitBreakerSpec>,
+    outlier_detection: Option<OutlierDetectionSpec>,
     request_size: Dist,
     response_size: Dist,
     timeout: Option<SimDuration>,
@@ -364,6 +382,7 @@ struct SourceStreams {
     flow: Stream,
     dns: Stream,
     probes: Stream,
+    lots: Stream,
 }
 
 /// One client of a source.

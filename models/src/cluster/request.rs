@@ -23,6 +23,8 @@ pub struct Request {
     pub request_bytes: u32,
     /// Size of the answer on the wire.
     pub response_bytes: u32,
+    /// Time that its Pod waited for Services that it called for it.
+    pub called: SimDuration,
     /// Draws what becomes of it where it calls other Services.
     pub lot: u64,
     /// The request of another Service that waits for it, among [`super::Cluster::callings`]; [`NOBODY`]: none.
@@ -100,7 +102,7 @@ impl Phase {
 /// No request.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-const _: () = assert!(size_of::<Request>() <= 104);
+const _: () = assert!(size_of::<Request>() <= 112);
 
 /// A connection's path: the flow it hashes to, and the translation that the first packet got. The latter is
 /// its conntrack entry, held at the Node that chose: later packets follow it whatever the rules say by then.
@@ -246,6 +248,8 @@ outcomes! {
     BacklogFull = "backlog_full",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",
+    /// A Service that the Pod called failed it: 500.
+    DependencyFailed = "dependency_failed",
     /// The client gave up while the request was on its way, waiting or served.
     TimedOut = "timed_out",
     /// A proxying load balancer's target refused or reset its connection: 502.
@@ -262,6 +266,15 @@ impl Outcome {
     /// Whether HTTP told it, over a connection that stands.
     #[must_use]
     pub const fn is_answer(self) -> bool {
-        matches!(self, Self::Completed | Self::QueueFull | Self::LbBadGateway | Self::LbUnavailable | Self::LbTimeout | Self::CircuitOpen)
+        matches!(
+            self,
+            Self::Completed
+                | Self::QueueFull
+                | Self::DependencyFailed
+                | Self::LbBadGateway
+                | Self::LbUnavailable
+                | Self::LbTimeout
+                | Self::CircuitOpen
+        )
     }
 }

@@ -55,6 +55,15 @@ pub struct Recorded {
     pub slice_writes: u64,
 }
 
+/// A part of a critical path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Whose request.
+    pub source: SourceId,
+    /// Time from its start to its end, but what was spent on requests that it called.
+    pub time: SimDuration,
+}
+
 #[derive(Clone, Debug)]
 struct SeriesRecorder {
     result: SeriesResult,
@@ -65,12 +74,16 @@ struct SeriesRecorder {
 }
 
 impl Recorder {
-    /// A recorder of one series for each of `sources`, over `replicas` places for Pods. Only requests sent
+    /// A recorder of one series for each of `sources`, of which those marked are calls of one Service by another, over `replicas` places for Pods. Only requests sent
     /// at or after `measure_from` are measured; the ledger and the timeline count all.
     #[must_use]
-    pub fn new(sources: &[&str], replicas: usize, measure_from: SimTime) -> Self {
-        let series = |name: &&str| SeriesRecorder {
-            result: SeriesResult { stretches: vec![Stretch::new(measure_from, DIGITS)], ..SeriesResult::new(name, replicas, DIGITS) },
+    pub fn new(sources: &[(&str, bool)], replicas: usize, measure_from: SimTime) -> Self {
+        let series = |&(name, inner): &(&str, bool)| SeriesRecorder {
+            result: SeriesResult {
+                inner,
+                stretches: vec![Stretch::new(measure_from, DIGITS)],
+                ..SeriesResult::new(name, replicas, DIGITS)
+            },
             window: Window::default(),
             window_latency: Histogram::new(WINDOW_DIGITS),
             window_requests: vec![0; replicas],
@@ -146,13 +159,23 @@ impl Recorder {
             s.result.wait.record(request.waited.as_nanos());
             s.result.waited += u64::from(request.waited > SimDuration::ZERO);
             s.result.service.record(request.demand.as_nanos());
-            let in_pod = request.waited + request.demand;
+            s.result.called.record(request.called.as_nanos());
+            let in_pod = request.waited + request.demand + request.called;
             s.result.network.record(latency.saturating_sub(in_pod).as_nanos());
             s.result.hops.record(u64::from(request.hops));
             s.result.snat += u64::from(request.connection.snat);
             if let Some(way) = way {
                 s.result.extra_hop += u64::from(way.extra_hop);
                 s.result.cross_zone += u64::from(way.cross_zone);
+            }
+        }
+    }
+
+    /// A request from outside completed, and so its time went: one segment after the other, the first its own.
+    pub fn critical_path(&mut self, request: &Request, path: &[Segment]) {
+        if request.start >= self.measure_from {
+            for segment in path {
+                self.series[segment.source].result.critical_ns += u128::from(segment.time.as_nanos());
             }
         }
     }

@@ -55,6 +55,8 @@ pub enum Place {
 pub struct SeriesResult {
     /// The source's name.
     pub name: String,
+    /// Whether its requests are calls of one Service by another.
+    pub inner: bool,
     /// Requests ever sent.
     pub arrivals_ever: u64,
     /// Requests sent in the measured part.
@@ -79,6 +81,10 @@ pub struct SeriesResult {
     pub waited: u64,
     /// Demand, ns.
     pub service: Tally,
+    /// Time in which the Pod waited for Services that it called, ns.
+    pub called: Tally,
+    /// Time that requests from outside that completed spent on its requests, and not on what these called, ns.
+    pub critical_ns: u128,
     /// The rest: links, load balancer, ns.
     pub network: Tally,
     /// Links crossed, there and back.
@@ -109,6 +115,7 @@ impl SeriesResult {
     pub fn new(name: &str, replicas: usize, digits: u8) -> Self {
         Self {
             name: name.to_owned(),
+            inner: false,
             arrivals_ever: 0,
             arrivals: 0,
             outcomes_ever: vec![0; Outcome::ALL.len()],
@@ -121,6 +128,8 @@ impl SeriesResult {
             wait: Tally::default(),
             waited: 0,
             service: Tally::default(),
+            called: Tally::default(),
+            critical_ns: 0,
             network: Tally::default(),
             hops: Tally::default(),
             extra_hop: 0,
@@ -157,6 +166,8 @@ impl SeriesResult {
         self.stretches.iter_mut().zip(&other.stretches).for_each(|(to, from)| to.merge(from));
         self.wait.merge(&other.wait);
         self.service.merge(&other.service);
+        self.called.merge(&other.called);
+        self.critical_ns += other.critical_ns;
         self.network.merge(&other.network);
         self.hops.merge(&other.hops);
         self.backends.extend(&other.backends);

@@ -4,6 +4,7 @@
 //! refused, units in every quantity. Kubernetes objects are read elsewhere and arrive here as plain facts.
 
 mod autoscaler;
+mod calls;
 mod events;
 mod kubernetes;
 mod pod;
@@ -16,6 +17,7 @@ pub use crate::controllers::scheduling::{
     Operator, PodTerm, Requirement, SchedulingSpec, SpreadConstraint, Taint, TaintEffect, Toleration,
 };
 pub use autoscaler::{AutoscalerSpec, AutoscalingSpec, CpuTarget, ScalingBehavior, ScalingRules};
+pub use calls::{CallSpec, StepSpec};
 pub use events::{
     Action, BalancerTarget, EventSpec, Everything, LinkTarget, NodeTarget, PodTarget, RolloutTarget, ScaleTarget, SelectorTarget,
     SlowTarget, ZoneTarget, any_pod_of,

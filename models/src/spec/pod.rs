@@ -1,6 +1,6 @@
 //! What Pods do with requests.
 
-use super::defaults;
+use super::{StepSpec, defaults};
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
@@ -33,6 +33,13 @@ pub struct PodBehaviour {
     /// What the application does at SIGTERM.
     #[serde(default, skip_serializing_if = "AtSigterm::is_default")]
     pub at_sigterm: AtSigterm,
+    /// What it asks of other Services once its own work for a request is done, step by step; then it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<StepSpec>,
+    /// Whether a request that waits for what it called leaves its server to others (an event loop, coroutines); otherwise it holds
+    /// it (a thread a request). Under processor sharing it always does.
+    #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
+    pub asynchronous: bool,
     /// How FIFO line or sharing: the queueing discipline.
     #[serde(default)]
     pub discipline: Discipline,
@@ -51,6 +58,8 @@ impl PodBehaviour {
             startup: defaults::startup(),
             warm_up: None,
             at_sigterm: AtSigterm::default(),
+            calls: Vec::new(),
+            asynchronous: false,
             discipline: Discipline::default(),
         }
     }

@@ -68,6 +68,34 @@ pub struct TrafficSpec {
     pub outlier_detection: Option<OutlierDetectionSpec>,
 }
 
+impl TrafficSpec {
+    /// A source without anything that may be left out; whom it calls is to be said.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            from: Origin::Cluster,
+            to: String::new(),
+            via: Via::ClusterIP,
+            port: None,
+            arrivals: crate::workload::ArrivalsSpec::Poisson(crate::workload::poisson::Spec { rate: crate::units::Rate(1.0) }),
+            clients: defaults::clients(),
+            popularity: Popularity::Even,
+            behind_addresses: None,
+            dns: None,
+            balancing: None,
+            connections: ConnectionsSpec::default(),
+            handshake: None,
+            request_size: defaults::request_size(),
+            response_size: defaults::response_size(),
+            timeout: None,
+            tcp: TcpSpec::default(),
+            retries: None,
+            circuit_breaker: None,
+            outlier_detection: None,
+        }
+    }
+}
+
 /// TCP of the clients' kernel. UDP sends nothing again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -96,7 +124,7 @@ impl TcpSpec {
         self.syn_retries.saturating_add(self.syn_linear_timeouts)
     }
 
-    fn is_default(&self) -> bool {
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -22,6 +22,7 @@
 //! Keys given twice are refused, as by kubectl's strict validation.
 
 pub(crate) mod api_server;
+mod calls;
 mod patch;
 mod placement;
 mod pods;
@@ -36,6 +37,7 @@ mod specs;
 mod tests;
 pub(crate) mod types;
 
+pub use calls::{Reached, reached};
 pub use patch::{set, settle, to_yaml_values};
 pub(in crate::input) use read::parse;
 pub use read::{LARGEST_INPUT, from_value, read};

@@ -1,6 +1,7 @@
 //! [`ClusterSpec`] to [`Cluster`]: every check of a spec is here or below it. After build, nothing can be
 //! wrong with the input any more.
 
+mod calls;
 mod connections;
 mod source;
 
@@ -42,6 +43,7 @@ impl Cluster {
         check_unique("nodes", spec.nodes.iter().map(|n| &n.name))?;
         let network = Network::build(&spec.network, &spec.nodes)?;
         let mut cluster = Self {
+            streams: *streams,
             nodes: IdVec::new(),
             zones: IdVec::new(),
             table: ServiceTable::default(),
@@ -57,6 +59,9 @@ impl Cluster {
             pods: IdVec::new(),
             sources: IdVec::new(),
             requests: Slab::new(),
+            callings: Vec::new(),
+            free_callings: Vec::new(),
+            paths: BTreeMap::new(),
             load_probes: Slab::new(),
             updates: Vec::new(),
             network,
@@ -101,8 +106,10 @@ impl Cluster {
             cluster.add_load_balancers(spec, service, streams)?;
         }
         for (name, traffic) in &spec.traffic {
-            cluster.add_source(spec, name, traffic, streams)?;
+            cluster.add_traffic(spec, name, traffic, streams)?;
         }
+        let mut names: Vec<String> = spec.traffic.keys().cloned().collect();
+        names.extend(cluster.add_calls(spec, streams)?);
         for (name, event) in &spec.events {
             cluster.add_event(name, event, spec, streams)?;
         }
@@ -110,7 +117,7 @@ impl Cluster {
             let fix = "add a source under `traffic:` that says from where, to which Service and how often";
             return Err(SpecError::new("traffic", "no traffic: nothing would be simulated", fix));
         }
-        let names: Vec<&str> = spec.traffic.keys().map(String::as_str).collect();
+        let names: Vec<(&str, bool)> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i >= spec.traffic.len())).collect();
         cluster.recorder = Recorder::new(&names, cluster.replicas.len(), SimTime::ZERO + spec.run.warm_up);
         Ok(cluster)
     }
@@ -204,6 +211,8 @@ impl Cluster {
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,
             warm_up: w.pod.warm_up,
+            calls: Vec::new(),
+            asynchronous: w.pod.asynchronous,
             at_sigterm: w.pod.at_sigterm,
             probes: w.probes,
             readiness_gate: w.readiness_gate,

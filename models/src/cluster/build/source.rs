@@ -8,15 +8,17 @@ use crate::cluster::run::stream;
 use crate::cluster::{Client, Cluster, Guard, Purpose, Source, SourceStreams, addresses};
 use crate::dataplane::{Address, Approach};
 use crate::dns::{DnsSpec, Resolver};
-use crate::ids::{NodeId, PodId, ServiceId, VertexId};
+use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId};
 use crate::load_balancer::{Arrival, Targets};
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
+use crate::pool::Pool;
 use crate::retry::Retrier;
 use crate::spec::{
     ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, Protocol, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
 };
+use crate::workload::Arrivals;
 use svcsim_engine::queueing::DelayLine;
-use svcsim_engine::random::{Stream, Streams};
+use svcsim_engine::random::Streams;
 use svcsim_engine::{Id, SimDuration, SimTime};
 
 /// Most clients of a source: bounds what a slip of the keyboard can ask for.
@@ -30,17 +32,32 @@ enum Place {
 }
 
 impl Cluster {
-    pub(super) fn add_source(&mut self, spec: &ClusterSpec, name: &str, t: &TrafficSpec, streams: &Streams) -> Result<(), SpecError> {
-        let field = |part: &str| format!("traffic.{name}.{part}");
+    /// A source that sends by itself.
+    pub(super) fn add_traffic(&mut self, spec: &ClusterSpec, name: &str, t: &TrafficSpec, streams: &Streams) -> Result<(), SpecError> {
+        let root = format!("traffic.{name}");
+        if t.clients == 0 || t.clients > MOST {
+            let problem = format!("{} clients; expected 1 to {MOST}", t.clients);
+            return Err(SpecError::new(format!("{root}.clients"), problem, "give the number of independent clients"));
+        }
+        let arrivals = t.arrivals.build(&format!("{root}.arrivals"))?;
+        self.add_source(spec, (name, &root), t, Some(arrivals), streams).map(drop)
+    }
+
+    /// A source, described by `t`, whose errors are named below `root`.
+    pub(super) fn add_source(
+        &mut self,
+        spec: &ClusterSpec,
+        (name, root): (&str, &str),
+        t: &TrafficSpec,
+        arrivals: Option<Arrivals>,
+        streams: &Streams,
+    ) -> Result<SourceId, SpecError> {
+        let field = |part: &str| format!("{root}.{part}");
         let (service, via, cnames) = self.dialled(&field, t)?;
         let s = &spec.services[service.index()];
         let port = port_of(&field("port"), t, s)?;
         let in_cluster = !matches!(t.from, Origin::Site(_));
         check_via(&field("via"), via, s, port, in_cluster)?;
-        if t.clients == 0 || t.clients > MOST {
-            let problem = format!("{} clients; expected 1 to {MOST}", t.clients);
-            return Err(SpecError::new(field("clients"), problem, "give the number of independent clients"));
-        }
         if t.behind_addresses.is_some_and(|n| n == 0 || in_cluster) {
             let problem = "expected at least one address, of clients outside the cluster";
             return Err(SpecError::new(field("behindAddresses"), problem, "leave it out: each client has an address of its own"));
@@ -87,7 +104,11 @@ impl Cluster {
             board: balancing.as_ref().and_then(|b| b.signal.period()).map(Board::new),
             workload: self.table.services[service].backends.first().copied(),
             clients: Vec::new(),
-            arrivals: t.arrivals.build(&field("arrivals"))?,
+            name: name.to_owned(),
+            arrivals,
+            optional: false,
+            circuit_breaker: t.circuit_breaker.or_else(|| connections::breaker(t)),
+            outlier_detection: t.outlier_detection,
             request_size: dist(&field("requestSize"), &t.request_size)?,
             response_size: dist(&field("responseSize"), &t.response_size)?,
             timeout: t.timeout,
@@ -111,9 +132,10 @@ impl Cluster {
                 flow: stream(Purpose::Flow),
                 dns: stream(Purpose::Dns),
                 probes: stream(Purpose::LoadProbes),
+                lots: stream(Purpose::Calls),
             },
         };
-        let places = self.client_places(&field("from"), &t.from)?;
+        let places = if t.clients == 0 { Vec::new() } else { self.client_places(&field("from"), &t.from)? };
         let mut sweeps = stream(Purpose::OutlierSweeps);
         for i in 0..t.clients as usize {
             let (vertex, node, address) = match places[i % places.len()] {
@@ -124,20 +146,52 @@ impl Cluster {
                 Place::Node(node) => (self.nodes[node].vertex, Some(node), self.pod_address(node)),
                 Place::Pod(pod) => (self.pod_vertex(pod), Some(self.pods[pod].node), self.pods[pod].ip),
             };
+            let guard = guard(&source, sweeps.uniform());
+            let balance = self.balance_of(&source, node, i as u32, t.clients);
             let approach = Approach::NoMatch;
-            let guard = guard(t, &mut sweeps);
-            let zone = node.and_then(|n| self.nodes[n].zone);
-            let instance = Instance { index: i as u32, of: t.clients, zone };
-            let balance = balancing.as_ref().map(|b| balance(b, instance, name, streams)).transpose()?;
             source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new(), guard, balance });
         }
         for i in 0..source.clients.len() {
-            let at = source.clients[i].node.unwrap_or(NodeId(0));
-            let packet = self.packet(&source, i as u32, at, 0);
-            source.clients[i].approach = self.nodes[at].proxy.approach(&self.table, &packet);
+            source.clients[i].approach = self.approach_of(&source, i as u32);
         }
-        self.sources.push(source);
-        Ok(())
+        Ok(self.sources.push(source))
+    }
+
+    /// `pod` is a client of the source, too; which one.
+    pub(in crate::cluster) fn add_client(&mut self, id: SourceId, pod: PodId) -> u32 {
+        let source = &self.sources[id];
+        let index = source.clients.len() as u32;
+        let phase = stream(&self.streams, Purpose::OutlierSweeps, &format!("{}/{index}", source.name)).uniform();
+        let p = &self.pods[pod];
+        let (vertex, node, address) = (self.pod_vertex(pod), Some(p.node), p.ip);
+        let (guard, balance) = (guard(source, phase), self.balance_of(source, node, index, index + 1));
+        let client = Client { vertex, node, address, approach: Approach::NoMatch, resolved: None, idle: Vec::new(), guard, balance };
+        let source = &mut self.sources[id];
+        source.clients.push(client);
+        if let Some(pooling) = &mut source.pooling {
+            pooling.pools.push(Pool::default());
+        }
+        if let Some(retrier) = &mut source.retrier {
+            retrier.grow();
+        }
+        let approach = self.approach_of(&self.sources[id], index);
+        self.sources[id].clients[index as usize].approach = approach;
+        index
+    }
+
+    /// How a client's packets meet Nodes' rules.
+    fn approach_of(&self, source: &Source, client: u32) -> Approach {
+        let at = source.clients[client as usize].node.unwrap_or(NodeId(0));
+        let packet = self.packet(source, client, at, 0);
+        self.nodes[at].proxy.approach(&self.table, &packet)
+    }
+
+    /// A client's own balancing, where it does any; what it was made of has been checked.
+    fn balance_of(&self, source: &Source, node: Option<NodeId>, index: u32, of: u32) -> Option<Box<Balance>> {
+        let spec = source.balancing.as_ref()?;
+        let instance = Instance { index, of, zone: node.and_then(|n| self.nodes[n].zone) };
+        let chance = stream(&self.streams, Purpose::Balancing, &format!("{}/{index}", source.name));
+        Balance::build(spec, instance, chance, "balancing").ok().map(Box::new)
     }
 
     /// The Service whose address clients dial in the end, which of its addresses, and the aliases on the way.
@@ -251,21 +305,14 @@ fn balancing(field: &str, t: &TrafficSpec, via: Via) -> Result<Option<BalancingS
     }
 }
 
-/// One client that balances.
-fn balance(spec: &BalancingSpec, instance: Instance, name: &str, streams: &Streams) -> Result<Box<Balance>, SpecError> {
-    let chance = stream(streams, Purpose::Balancing, &format!("{name}/{}", instance.index));
-    Balance::build(spec, instance, chance, &format!("traffic.{name}.balancing")).map(Box::new)
-}
-
-/// One client's protection; `sweeps` says when in its interval it sweeps, since clients do not start at one time.
-fn guard(t: &TrafficSpec, sweeps: &mut Stream) -> Option<Box<Guard>> {
-    let phase = sweeps.uniform();
-    let breaker = t.circuit_breaker.or_else(|| connections::breaker(t));
-    if breaker.is_none() && t.outlier_detection.is_none() {
+/// One client's protection; `phase` says when in its interval it sweeps, since clients do not start at one time.
+fn guard(source: &Source, phase: f64) -> Option<Box<Guard>> {
+    let (breaker, outliers) = (source.circuit_breaker, source.outlier_detection);
+    if breaker.is_none() && outliers.is_none() {
         return None;
     }
     let first = |o: OutlierDetectionSpec| SimTime::ZERO + SimDuration::from_nanos_f64(o.interval.as_nanos() as f64 * phase);
-    Some(Box::new(Guard { breaker: breaker.map(Breaker::new), outliers: t.outlier_detection.map(|o| Outliers::new(o, first(o))) }))
+    Some(Box::new(Guard { breaker: breaker.map(Breaker::new), outliers: outliers.map(|o| Outliers::new(o, first(o))) }))
 }
 
 /// Whether `name` is a Service's full name in DNS.

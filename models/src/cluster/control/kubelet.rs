@@ -28,6 +28,7 @@ impl Cluster {
         if self.workloads[workload].probed {
             self.pods[pod].keep_latencies();
         }
+        self.add_caller(pod);
         self.workloads[workload].pods.push(pod);
         pod
     }
@@ -305,7 +306,7 @@ impl Cluster {
     pub(in crate::cluster) fn exit_if_done(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &self.pods[pod];
         let drains = self.workloads[p.workload].at_sigterm == AtSigterm::DrainConnections;
-        if p.process != Process::Stopping || p.servers.present() > 0 || drains || p.hangs() {
+        if p.process != Process::Stopping || p.present() > 0 || drains || p.hangs() {
             return;
         }
         if p.terminating {

@@ -1,7 +1,7 @@
 //! A request is sent.
 
 use crate::api::{PortEndpoints, Process};
-use crate::cluster::request::{Back, BalancedTo, NOBODY};
+use crate::cluster::request::{Back, BalancedTo};
 use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Phase, Request, Source, Stage};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId, VertexId};
@@ -15,36 +15,41 @@ impl Cluster {
     /// Draws the request and sends it off, over an idle connection if the client has one.
     pub(in crate::cluster) fn arrive(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
+        self.schedule_arrival(id, ctx);
         let source = &mut self.sources[id];
-        let next = now + source.arrivals.gap(&mut source.streams.arrivals);
-        if next < self.sending_until {
-            ctx.schedule_at(next, Event::RequestArrives { source: id });
-        }
         // Everything about the request itself is drawn here, so that it is the same in every design.
         let client = source.draw_client();
         let demand =
             source.workload.map_or(SimDuration::ZERO, |w| self.workloads[w].service_time.sample_duration(&mut source.streams.demand));
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
-        let timeout = source.first_timeout;
         if source.clients[client as usize].node.is_some_and(|node| !self.nodes[node].condition.runs()) {
             // Who is down sends nothing.
             return;
         }
-        if let Some(retrier) = &mut source.retrier {
-            retrier.sent(client, now);
+        let mut request = Request::new(now, (id, client), demand, (request_bytes, response_bytes));
+        if source.workload.is_some_and(|w| !self.workloads[w].calls.is_empty()) {
+            request.lot = source.streams.lots.next_u64();
         }
-        let request = Request { demand, request_bytes, response_bytes, ..Request::new(id, client, now) };
+        self.launch(request, ctx);
+    }
+
+    /// A request begins: from now on its client waits, as long as it does.
+    pub(super) fn launch(&mut self, request: Request, ctx: &mut Ctx<'_>) {
+        let now = ctx.now();
         let key = self.requests.insert(request);
-        let source = &mut self.sources[id];
-        if let Some(timeout) = timeout {
+        let source = &mut self.sources[request.source];
+        if let Some(retrier) = &mut source.retrier {
+            retrier.sent(request.client, now);
+        }
+        if let Some(timeout) = source.first_timeout {
             source.deadlines.trim(|&k| self.requests.get(k).is_some_and(|r| !r.ended));
             let due = now + timeout;
             if source.deadlines.push(due, key) {
-                ctx.schedule_at(due, Event::DeadlinesPass { source: id });
+                ctx.schedule_at(due, Event::DeadlinesPass { source: request.source });
             }
         }
-        self.recorder.arrived(id, now);
+        self.recorder.arrived(request.source, now);
         self.begin_try(key, request, ctx);
     }
 
@@ -270,38 +275,6 @@ impl Source {
     }
 }
 
-impl Request {
-    /// A request of nothing, which is about to be sent.
-    pub(super) const fn new(source: SourceId, client: u32, now: SimTime) -> Self {
-        Self {
-            start: now,
-            joined: now,
-            sent: now,
-            demand: SimDuration::ZERO,
-            waited: SimDuration::ZERO,
-            request_bytes: 0,
-            response_bytes: 0,
-            lot: 0,
-            caller: NOBODY,
-            key: 0,
-            source,
-            client,
-            connection: Connection::NONE,
-            hops: 0,
-            phase: Phase::EXCHANGE,
-            seen: 0,
-            stage: Stage::ToClient,
-            result: Outcome::Completed,
-            fresh: true,
-            ended: false,
-            lost: false,
-            tries: 0,
-            attempt: 0,
-            priority: 0,
-        }
-    }
-}
-
 impl Connection {
     /// None yet.
     pub(crate) const NONE: Self = Self {
@@ -326,11 +299,17 @@ impl Cluster {
                 self.write_loads(id, ctx);
             }
             self.open_connections(id, ctx);
-            let source = &mut self.sources[id];
-            let first = SimTime::ZERO + source.arrivals.gap(&mut source.streams.arrivals);
-            if first < self.sending_until {
-                ctx.schedule_at(first, Event::RequestArrives { source: id });
-            }
+            self.schedule_arrival(id, ctx);
+        }
+    }
+
+    /// A source sends its next request, if it sends any by itself.
+    fn schedule_arrival(&mut self, id: SourceId, ctx: &mut Ctx<'_>) {
+        let source = &mut self.sources[id];
+        let Some(arrivals) = &mut source.arrivals else { return };
+        let next = ctx.now() + arrivals.gap(&mut source.streams.arrivals);
+        if next < self.sending_until {
+            ctx.schedule_at(next, Event::RequestArrives { source: id });
         }
     }
 }

@@ -160,6 +160,7 @@ impl Cluster {
         }
         let way = (outcome == Outcome::Completed).then(|| self.way(request));
         self.recorder.ended(request, outcome, way, ctx.now());
+        self.tell_caller(key, request, outcome, ctx);
     }
 
     /// Where a request was lost.
@@ -168,7 +169,7 @@ impl Cluster {
         let at_pod = || if pod == Connection::NONE.pod { Place::Network } else { Place::Replica(self.pods[pod].replica) };
         match outcome {
             Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::BacklogFull => at_pod(),
-            Outcome::QueueFull | Outcome::LbBadGateway => at_pod(),
+            Outcome::QueueFull | Outcome::DependencyFailed | Outcome::LbBadGateway => at_pod(),
             Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
                 Place::Node(request.connection.entry)
             }

@@ -3,6 +3,7 @@
 mod again;
 mod arrive;
 mod balance;
+mod call;
 mod end;
 mod gateway;
 mod guard;
@@ -12,3 +13,4 @@ mod serve;
 mod travel;
 
 pub(in crate::cluster) use balance::Board;
+pub(in crate::cluster) use call::{Call, Calling};

@@ -5,7 +5,7 @@ use crate::ids::{NodeId, PodId, SourceId};
 use crate::load_balancer::Target;
 use crate::pool::{LaneId, Lanes, NO_SLOT, Pool, Seat};
 use crate::spec::Spread;
-use svcsim_engine::{Key, SimTime};
+use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// No Pod: others choose it.
 const ANY: PodId = Connection::NONE.pod;
@@ -173,7 +173,7 @@ impl Cluster {
     pub(super) fn watch_pool(&mut self, id: SourceId, client: u32, ctx: &mut Ctx<'_>) {
         let Some(Pooling { limits, pools, .. }) = &mut self.sources[id].pooling else { return };
         if let Some(at) = pools[client as usize].wake(limits) {
-            ctx.schedule_at(at, Event::ConnectionsDue { source: id, client });
+            ctx.schedule_at(at.max(ctx.now()), Event::ConnectionsDue { source: id, client });
         }
     }
 
@@ -206,7 +206,7 @@ impl Cluster {
 
     /// Opens one, if somebody takes it: whoever chooses is asked as by a request.
     fn establish(&mut self, id: SourceId, client: u32, lane: LaneId, now: SimTime) {
-        let mut r = Request::new(id, client, now);
+        let mut r = Request::new(now, (id, client), SimDuration::ZERO, (0, 0));
         self.dial(&mut r, now);
         let slot = self.keep_track(id, client, Some(lane), now);
         r.connection.slot = slot;

@@ -21,6 +21,10 @@ impl Cluster {
         }
         match pod.process {
             _ if pod.hangs() => return self.wait_for_process(key, ctx),
+            // The process that had the connection is no more: its kernel knows no such connection.
+            Process::Running if request.tries > 0 && !request.fresh && pod.listens_since > request.joined => {
+                return self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx);
+            }
             Process::Running => {}
             Process::Stopping if !request.fresh && self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections => {}
             // A connection the Pod accepted while it lived is served to its end, but a stopped listener
@@ -102,13 +106,27 @@ impl Cluster {
         if left > SimDuration::ZERO {
             return ctx.schedule_in(left, Event::ServiceCompletes { pod: id, request: key });
         }
+        if self.workloads[pod.workload].calls.is_empty() {
+            self.next_in_line(id, ctx);
+            return self.respond(id, key, Outcome::Completed, ctx);
+        }
+        request.waited = ctx.now().since(request.joined).saturating_sub(request.demand);
+        if self.leaves_server_to_call(id) {
+            self.pods[id].calling += 1;
+            self.next_in_line(id, ctx);
+        }
+        self.begin_calls(id, key, ctx);
+    }
+
+    /// A server is free for the next in line.
+    pub(super) fn next_in_line(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
+        let pod = &mut self.pods[id];
         let Servers::Fifo(station) = &mut pod.servers else { return };
         if let Some(next) = station.complete(ctx.now())
             && let Some(request) = self.requests.get_mut(next)
         {
             begin_service(pod, &self.workloads[pod.workload], (id, next), request, ctx);
         }
-        self.respond(id, key, ctx);
     }
 
     /// The next completion under processor sharing, if the schedule still holds.
@@ -118,13 +136,21 @@ impl Cluster {
         if let Some(reschedule) = next {
             schedule_sharing(id, reschedule, ctx);
         }
-        self.respond(id, key, ctx);
+        if self.workloads[self.pods[id].workload].calls.is_empty() {
+            return self.respond(id, key, Outcome::Completed, ctx);
+        }
+        if let Some(request) = self.requests.get_mut(key) {
+            request.waited = ctx.now().since(request.joined).saturating_sub(request.demand);
+        }
+        self.pods[id].calling += 1;
+        self.begin_calls(id, key, ctx);
     }
 
-    fn respond(&mut self, id: PodId, key: Key, ctx: &mut Ctx<'_>) {
+    /// The Pod answers, with `result`.
+    pub(super) fn respond(&mut self, id: PodId, key: Key, result: Outcome, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         if let Some(request) = self.requests.get_mut(key) {
-            request.waited = now.since(request.joined).saturating_sub(request.demand);
+            request.waited = now.since(request.joined).saturating_sub(request.demand + request.called);
             let pod = &mut self.pods[id];
             pod.done(now.since(request.joined));
             request.seen = pod.present().min(u16::MAX.into()) as u16;
@@ -136,7 +162,7 @@ impl Cluster {
                 // The client gave up long ago: the Pod's work was for nothing.
                 self.requests.remove(key);
             } else {
-                self.send_back(key, Outcome::Completed, self.pod_vertex(id), ctx);
+                self.send_back(key, result, self.pod_vertex(id), ctx);
             }
         }
         self.exit_if_done(id, ctx);

@@ -100,7 +100,7 @@ impl Cluster {
                 // The connection ends here, where there is nothing to choose before the request itself.
                 Stage::ToLoadBalancer if r.phase != Phase::EXCHANGE && self.proxying(r).is_some() => {
                     at += self.load_balancer_delay(r);
-                    r.stage = Stage::ToClient;
+                    (r.stage, r.result) = (Stage::ToClient, Outcome::Completed);
                 }
                 Stage::ToLoadBalancer => match self.balancer_admits(key, r, ctx) {
                     Admission::Goes => {
@@ -316,6 +316,9 @@ impl Cluster {
             self.probe_answers(&request, result, ctx.now());
         }
         request.result = result;
+        if request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
+            request.phase = self.answer_phase(&request);
+        }
         request.stage = match request.connection.back {
             Back::ThroughEntry => Stage::BackToEntry,
             Back::ThroughLoadBalancer => Stage::BackToLoadBalancer,
