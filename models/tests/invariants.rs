@@ -236,7 +236,7 @@ proptest! {
             let told_by_proxy = [Outcome::LbBadGateway, Outcome::LbUnavailable, Outcome::LbTimeout];
             prop_assert!(told_by_proxy.into_iter().all(|o| possible(o, proxies.is_some())));
             prop_assert_eq!(s.lost.values().sum::<u64>(), s.ended() - s.completed(), "each loss has one place");
-            prop_assert!(possible(Outcome::LinkDrop, run.links.iter().any(|l| l.utilisation > 0.0)));
+            prop_assert!(possible(Outcome::LinkDrop, churned || run.links.iter().any(|l| l.utilisation > 0.0)));
             prop_assert!([Outcome::Refused, Outcome::Reset, Outcome::Blackhole].into_iter().all(|o| possible(o, churned)));
             prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].is_daemon())));
             prop_assert!(possible(Outcome::PolicyDrop, [spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy]

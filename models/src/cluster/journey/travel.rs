@@ -68,7 +68,9 @@ impl Cluster {
                     return self.rest(key, request, at, vertex, ctx);
                 }
                 self.balancer_hears(r, ctx);
-                r.phase = self.answer_phase(r);
+                if r.result == Outcome::Completed {
+                    r.phase = self.answer_phase(r);
+                }
             }
             if !r.decides() {
                 let came = at;
@@ -316,7 +318,7 @@ impl Cluster {
             self.probe_answers(&request, result, ctx.now());
         }
         request.result = result;
-        if request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
+        if result == Outcome::Completed && request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
             request.phase = self.answer_phase(&request);
         }
         request.stage = match request.connection.back {
