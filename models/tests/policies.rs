@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use std::num::NonZeroU32;
-use svcsim_models::balance::{BalancingSpec, PolicySpec, SignalSpec, least_request};
+use svcsim_models::balance::{BalancingSpec, LocalitySpec, PolicySpec, SignalSpec, SlowStartSpec, SubsetSpec, least_request};
 use svcsim_models::cluster::{Outcome, check};
 
 /// `pods` Pods of one server each on one Node, exponential demands of 10 ms, called by `instances` that share nothing.
@@ -138,6 +138,87 @@ fn who_is_ejected_is_not_chosen() {
     assert_eq!(count(&s, Outcome::Refused), 5, "five in a row eject: {:?}", s.outcomes);
 }
 
+/// Three zones with two Pods each, and an instance on every Node.
+fn three_zones() -> ClusterSpec {
+    let nodes = ["n0", "n1", "n2"];
+    let pods = ["n0", "n0", "n1", "n1", "n2", "n2"];
+    let web = web(&pods, quick());
+    let mut spec = spec(nodes_in(&["a", "b", "c"]), vec![web], traffic(Origin::Cluster, Via::Endpoints, 600.0));
+    assert_eq!(nodes.len(), spec.nodes.len());
+    source(&mut spec).clients = 6;
+    source(&mut spec).balancing = Some(BalancingSpec { policy: named("roundRobin"), ..BalancingSpec::default() });
+    spec
+}
+
+/// Requests stay in their zone where it is fair, and go elsewhere when its Pods are gone.
+#[test]
+fn requests_prefer_their_own_zone() {
+    let crossed = |spec: &ClusterSpec| {
+        let s = series(spec, 0);
+        assert_eq!(others(&s, &[Outcome::Completed]), 0, "{:?}", s.outcomes);
+        (s.cross_zone, s.completed())
+    };
+    let mut spec = three_zones();
+    let (cross, all) = crossed(&spec);
+    assert_chance("without preference", cross, all, 2.0 / 3.0);
+    for locality in [LocalitySpec::ZoneAware, LocalitySpec::Failover] {
+        balancing(&mut spec).locality = locality;
+        assert_eq!(crossed(&spec).0, 0, "{locality:?}");
+    }
+    // Half of the instances are in a zone with a third of the Pods: a third of theirs leaves.
+    balancing(&mut spec).locality = LocalitySpec::ZoneAware;
+    spec.nodes.push(node("n3", "a"));
+    source(&mut spec).clients = 8;
+    let (cross, all) = crossed(&spec);
+    assert_chance("what is too much", cross, all, 0.5 * (1.0 - (1.0 / 3.0) / 0.5));
+    // The zone's Pods are deleted, and their replacements are long in coming.
+    let mut spec = three_zones();
+    balancing(&mut spec).locality = LocalitySpec::Failover;
+    spec.workloads[0].pre_stop = secs(5);
+    spec.workloads[0].pod.startup = constant(secs(60));
+    let target = PodTarget { place: Some(0), ..any_pod_of("web") };
+    spec.events.insert("gone".to_owned(), EventSpec::at(secs(5), Action::PodDelete(target)));
+    let (cross, all) = crossed(&spec);
+    assert!(
+        cross * 12 < all && cross * 18 > all * 7 / 10,
+        "one Pod of two: 1.4 x 1/2 stays, 3/10 of a third goes for half the time: {cross} of {all}"
+    );
+}
+
+/// A subset's Pods are all that an instance ever uses; apertures together use all alike.
+#[test]
+fn subsets_keep_connections_few() {
+    let used = |subset| {
+        let mut spec = queues(12, 4, 400.0, named("roundRobin"));
+        balancing(&mut spec).subset = subset;
+        series(&spec, 0).requests_by_replica
+    };
+    let all: u64 = used(None).iter().sum();
+    let aperture = used(Some(SubsetSpec::Aperture { size: 3 }));
+    assert!(aperture.iter().all(|n| n.abs_diff(all / 12) * 10 < all / 12), "{aperture:?}");
+    let random = used(Some(SubsetSpec::Random { size: 2 }));
+    assert!(random.contains(&0) && random.iter().filter(|n| **n > 0).count() <= 8, "four times two Pods at most: {random:?}");
+}
+
+/// What a new Pod gets grows over the window.
+#[test]
+fn new_pods_start_slowly() {
+    let share = |slow_start| {
+        let mut spec = queues(2, 1, 200.0, named("edf"));
+        balancing(&mut spec).slow_start = slow_start;
+        spec.workloads[0].pod.concurrency = 100;
+        spec.run = RunSpec { duration: secs(40), warm_up: SimDuration::ZERO, window: secs(40) };
+        let target = PodTarget { place: Some(1), ..any_pod_of("web") };
+        spec.events.insert("new".to_owned(), EventSpec::at(ms(1), Action::PodDelete(target)));
+        let by_replica = series(&spec, 0).requests_by_replica;
+        share(by_replica[1], by_replica.iter().sum())
+    };
+    let (at_once, slowly) = (share(None), share(Some(SlowStartSpec { window: secs(40), aggression: 1.0, min_weight_percent: 10.0 })));
+    assert!((at_once - 0.5).abs() < 0.02, "{at_once}");
+    // The mean of w/(1+w) for w from 0 to 1: 1 - ln 2.
+    assert!((slowly - (1.0 - std::f64::consts::LN_2)).abs() < 0.02, "{slowly}");
+}
+
 #[test]
 fn what_makes_no_sense_is_told() {
     let problem = |change: &dyn Fn(&mut ClusterSpec)| {
@@ -151,6 +232,8 @@ fn what_makes_no_sense_is_told() {
     assert!(via.contains("does not choose the Pod"), "{via}");
     let period = problem(&|s| balancing(s).signal = SignalSpec::Reported { every: SimDuration::ZERO });
     assert!(period.starts_with("traffic.clients.balancing.signal.reported.every"), "{period}");
+    let subset = problem(&|s| balancing(s).subset = Some(SubsetSpec::Random { size: 3 }));
+    assert!(subset.contains("a subset of 3 of 2 Pods"), "{subset}");
     let outside = problem(&|s| source(s).from = internet());
     assert!(outside.contains("outside the cluster"), "{outside}");
 }

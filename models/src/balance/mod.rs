@@ -8,10 +8,14 @@
 //! in the list below. Where a policy is tried from outside, [`PolicySpec::custom`] takes any picker.
 
 mod instance;
+mod locality;
 mod seen;
+mod subset;
 
 pub use instance::{Balance, Instance};
-pub use seen::{Answer, Ask, Host, Knows, Probing, Report, SignalSpec, World};
+pub use locality::LocalitySpec;
+pub use seen::{Answer, Ask, Host, Knows, Probing, Report, SignalSpec, SlowStartSpec, World};
+pub use subset::SubsetSpec;
 
 use crate::spec::SpecError;
 use serde::de::IntoDeserializer;
@@ -154,6 +158,40 @@ policies! {
     RoundRobin in round_robin as "roundRobin";
     /// The host with the fewest requests under way, of all or of some drawn at random.
     LeastRequest in least_request as "leastRequest";
+    /// As Envoy does it: two drawn at random, or by weight and bias.
+    EnvoyLeastRequest in envoy_least_request as "envoyLeastRequest";
+    /// As HAProxy does it: all are looked at, equals take turns.
+    LeastConnections in least_connections as "leastConnections";
+    /// The product of response time and requests under way.
+    LeastResponseTime in least_response_time as "leastResponseTime";
+    /// Latency that jumps to peaks and forgets them slowly, of two drawn at random (Finagle, Linkerd).
+    PeakEwma in peak_ewma as "peakEwma";
+    /// Any host that said it was idle.
+    JoinIdleQueue in join_idle_queue as "joinIdleQueue";
+    /// Probes, hot and cold (Google).
+    Prequal in prequal as "prequal";
+    /// Response time, service time and the cube of the queue.
+    C3 in c3 as "c3";
+    /// By weight and spread out, as nginx does it.
+    SmoothWeightedRoundRobin in smooth_weighted_round_robin as "smoothWeightedRoundRobin";
+    /// By weight, as Envoy does it.
+    Edf in edf as "edf";
+    /// By weight, by a list made once, as HAProxy does it.
+    StaticRr in static_rr as "staticRr";
+    /// The first that has room.
+    First in first as "first";
+    /// A hash modulo the weights.
+    HashMap in hash_map as "hashMap";
+    /// The next point on a consistent-hash ring.
+    Ring in ring as "ring";
+    /// The same, but for hosts that are full.
+    BoundedLoads in bounded_loads as "boundedLoads";
+    /// A place in a Maglev table.
+    MaglevHash in maglev_hash as "maglev";
+    /// The highest hash of host and request.
+    Rendezvous in rendezvous as "rendezvous";
+    /// A hash that jumps from host to host.
+    Jump in jump as "jump";
     /// The host with the least unfinished work: an oracle.
     LeastWork in least_work as "leastWork";
     /// The host with the most requests under way: a negative control.
@@ -209,6 +247,14 @@ pub struct BalancingSpec {
     pub policy: PolicySpec,
     /// What instances know of how busy hosts are.
     pub signal: SignalSpec,
+    /// Whether each instance uses only some of the hosts; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<SubsetSpec>,
+    /// Which hosts are preferred.
+    pub locality: LocalitySpec,
+    /// New hosts get less for a while; absent: they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStartSpec>,
     /// What policies that hash go by.
     pub hash_on: HashOn,
     /// Hosts' weights by their Pods' places in the workload, over and over; absent: all alike.
@@ -227,6 +273,7 @@ impl BalancingSpec {
             let fix = "give weights such as [1, 1, 2], or leave them out: all hosts are alike";
             return Err(SpecError::new(format!("{field}.weights"), "all weights are 0: no host could be chosen", fix));
         }
+        self.slow_start.map_or(Ok(()), |s| s.check(&format!("{field}.slowStart")))?;
         self.signal.check(&format!("{field}.signal"))
     }
 

@@ -17,8 +17,8 @@ pub struct Host {
     pub weight: u32,
     /// Its zone.
     pub zone: Option<ZoneId>,
-    /// When this instance first knew it.
-    pub since: SimTime,
+    /// When this instance first knew it; none if it has known it from the start.
+    pub since: Option<SimTime>,
     /// This instance's requests to it that are not over.
     pub active: u32,
 }
@@ -32,6 +32,8 @@ pub struct Ask<'a> {
     hash: u64,
     demand: SimDuration,
     now: SimTime,
+    instances: u32,
+    slow_start: Option<SlowStartSpec>,
 }
 
 /// What is true of Pods, by the signals that somebody may have.
@@ -53,7 +55,19 @@ impl<'a> Ask<'a> {
     /// A request among `hosts`.
     #[must_use]
     pub fn new(hosts: &'a [Host], seen: &'a dyn World, signal: SignalSpec, hash: u64, demand: SimDuration, now: SimTime) -> Self {
-        Self { hosts, seen, signal, hash, demand, now }
+        Self { hosts, seen, signal, hash, demand, now, instances: 1, slow_start: None }
+    }
+
+    /// Of one of so many instances.
+    #[must_use]
+    pub const fn among(self, instances: u32) -> Self {
+        Self { instances, ..self }
+    }
+
+    /// Hosts that are new have less weight.
+    #[must_use]
+    pub const fn with_slow_start(self, slow_start: Option<SlowStartSpec>) -> Self {
+        Self { slow_start, ..self }
     }
 
     /// The hosts to choose from; at least one.
@@ -82,10 +96,31 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The weight of the host at this place.
+    /// What [`Self::load`] is.
+    #[must_use]
+    pub const fn signal(&self) -> SignalSpec {
+        self.signal
+    }
+
+    /// The weight of the host at this place, now.
     #[must_use]
     pub fn weight(&self, host: usize) -> f64 {
-        f64::from(self.hosts[host].weight)
+        let h = &self.hosts[host];
+        let weight = f64::from(h.weight);
+        let slow = self.slow_start.zip(h.since);
+        slow.map_or(weight, |(s, since)| weight * s.factor(self.now.since(since)))
+    }
+
+    /// Whether weights change while hosts do not.
+    #[must_use]
+    pub const fn weights_change(&self) -> bool {
+        self.slow_start.is_some()
+    }
+
+    /// How many instances balance over these hosts.
+    #[must_use]
+    pub const fn instances(&self) -> u32 {
+        self.instances
     }
 
     /// A hash of the client's address, or of the request's key.
@@ -181,6 +216,50 @@ impl SignalSpec {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// A new host's weight grows to what it is (Envoy `SlowStartConfig`; `load_balancer_impl.cc`, `applySlowStartFactor`): times
+/// `max(minWeightPercent, (age / window)^(1 / aggression))`. Only policies that heed weights heed it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowStartSpec {
+    /// How long a host is new.
+    pub window: SimDuration,
+    /// 1: in a straight line; more: faster at first.
+    #[serde(default = "one")]
+    pub aggression: f64,
+    /// The least part of the weight.
+    #[serde(default = "ten")]
+    pub min_weight_percent: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+const fn ten() -> f64 {
+    10.0
+}
+
+impl SlowStartSpec {
+    /// The part of its weight that a host of this age has.
+    #[must_use]
+    pub fn factor(&self, age: SimDuration) -> f64 {
+        if age >= self.window {
+            return 1.0;
+        }
+        let time = age.as_secs_f64() / self.window.as_secs_f64();
+        libm::pow(time, 1.0 / self.aggression).max(self.min_weight_percent / 100.0)
+    }
+
+    pub(super) fn check(&self, field: &str) -> Result<(), SpecError> {
+        let sound = self.window > SimDuration::ZERO && self.aggression > 0.0 && (0.0..=100.0).contains(&self.min_weight_percent);
+        if sound && self.aggression.is_finite() && self.min_weight_percent > 0.0 {
+            return Ok(());
+        }
+        let problem = format!("a window of {}, aggression {}, {} %", self.window, self.aggression, self.min_weight_percent);
+        Err(SpecError::new(field, problem, "give `slowStart: {window: 30s}`, an aggression above 0, and 1 to 100 percent"))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::ids::PodId;
+use crate::maglev::mix64;
 use proptest::prelude::*;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Streams;
 
 /// `n` hosts, alike.
 pub(super) fn hosts(n: u32) -> Vec<Host> {
-    let host = |i| Host { id: PodId(i), address: format!("10.0.0.{i}:80"), weight: 1, zone: None, since: SimTime::ZERO, active: 0 };
+    let host = |i| Host { id: PodId(i), address: format!("10.0.0.{i}:80"), weight: 1, zone: None, since: None, active: 0 };
     (0..n).map(host).collect()
 }
 
@@ -43,7 +44,49 @@ pub(super) fn picker(spec: &PolicySpec, hosts: &[Host]) -> Box<dyn Picker> {
     picker
 }
 
-fn chance(seed: u64) -> Stream {
+/// Hosts of these weights.
+pub(super) fn weighted(weights: &[u32]) -> Vec<Host> {
+    hosts(weights.len() as u32).into_iter().zip(weights).map(|(h, w)| Host { weight: *w, ..h }).collect()
+}
+
+/// The choices for `n` requests that hash to all kinds of numbers and change nothing.
+pub(super) fn sequence(policy: &str, hosts: &[Host], n: u64) -> Vec<usize> {
+    let (mut picker, mut stream) = (picker(&policy.parse().expect("a word of the list"), hosts), chance(5));
+    (0..n).map(|i| picker.pick(&ask(hosts, mix64(i), SimTime::ZERO), &mut stream).expect("one")).collect()
+}
+
+/// Each host's part of many requests.
+pub(super) fn shares(policy: &str, hosts: &[Host]) -> Vec<f64> {
+    let picks = sequence(policy, hosts, 50_000);
+    (0..hosts.len()).map(|host| picks.iter().filter(|p| **p == host).count() as f64 / 50_000.0).collect()
+}
+
+/// Of 10,000 requests over `n` hosts how many were the fourth host's, which leaves, and how many of the others' go elsewhere then.
+pub(super) fn moved_when_one_leaves(policy: &str, n: u32) -> (usize, usize) {
+    let mut hosts = hosts(n);
+    let before: Vec<PodId> = sequence(policy, &hosts, 10_000).into_iter().map(|at| hosts[at].id).collect();
+    let gone = hosts.remove(3).id;
+    let after: Vec<PodId> = sequence(policy, &hosts, 10_000).into_iter().map(|at| hosts[at].id).collect();
+    let own = before.iter().filter(|id| **id == gone).count();
+    (own, before.iter().zip(&after).filter(|(b, a)| **b != gone && a != b).count())
+}
+
+/// An answer after so many milliseconds, from a Pod that is idle then, at so many seconds.
+pub(super) fn answered(ms: u64, at_s: u64) -> Answer {
+    let latency = SimDuration::from_millis(ms);
+    let report = Report { in_flight: 0, latency, service: SimDuration::from_millis(4) };
+    Answer { latency, good: true, report: Some(report), now: SimTime::ZERO + SimDuration::from_secs(at_s) }
+}
+
+#[test]
+fn slow_start_is_envoys() {
+    let slow = |aggression| SlowStartSpec { window: SimDuration::from_secs(100), aggression, min_weight_percent: 10.0 };
+    let at = |aggression, s| slow(aggression).factor(SimDuration::from_secs(s));
+    assert_eq!([at(1.0, 0), at(1.0, 5), at(1.0, 50), at(1.0, 100)], [0.1, 0.1, 0.5, 1.0]);
+    assert!((at(2.0, 25) - 0.5).abs() < 1e-12 && (at(0.5, 50) - 0.25).abs() < 1e-12);
+}
+
+pub(super) fn chance(seed: u64) -> Stream {
     Streams::new(seed, 0).stream(0, 0)
 }
 

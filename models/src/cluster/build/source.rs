@@ -8,7 +8,7 @@ use crate::cluster::run::stream;
 use crate::cluster::{Client, Cluster, Guard, Purpose, Source, SourceStreams, addresses};
 use crate::dataplane::{Address, Approach};
 use crate::dns::{DnsSpec, Resolver};
-use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId};
+use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId, ZoneId};
 use crate::load_balancer::{Arrival, Targets};
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
 use crate::pool::Pool;
@@ -17,12 +17,17 @@ use crate::spec::{
     ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, Protocol, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
 };
 use crate::workload::Arrivals;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use svcsim_engine::queueing::DelayLine;
 use svcsim_engine::random::Streams;
 use svcsim_engine::{Id, SimDuration, SimTime};
 
 /// Most clients of a source: bounds what a slip of the keyboard can ask for.
 const MOST: u32 = 1_000_000;
+
+/// How many instances run in each zone.
+type Peers = [(Option<ZoneId>, u32)];
 
 #[derive(Clone, Copy)]
 enum Place {
@@ -80,6 +85,10 @@ impl Cluster {
             return Err(SpecError::new(format!("{}.spec.allocateLoadBalancerNodePorts", s.field), problem, fix));
         }
         let balancing = balancing(&field("balancing"), t, via)?;
+        if let Some(subset) = balancing.as_ref().and_then(|b| b.subset) {
+            let hosts = self.table.services[service].backends.iter().map(|w| self.workloads[*w].pods.len()).sum();
+            subset.check(&field("balancing.subset"), hosts)?;
+        }
         self.keep_latencies(service, balancing.as_ref());
         let stream = |purpose| stream(streams, purpose, name);
         let named = matches!(via, Via::PodIP) || cnames > 0;
@@ -136,6 +145,12 @@ impl Cluster {
             },
         };
         let places = if t.clients == 0 { Vec::new() } else { self.client_places(&field("from"), &t.from)? };
+        let node_at = |place: &Place| match *place {
+            Place::Site(_) => None,
+            Place::Node(node) => Some(node),
+            Place::Pod(pod) => Some(self.pods[pod].node),
+        };
+        let peers = self.peers((0..t.clients as usize).map(|i| node_at(&places[i % places.len()])));
         let mut sweeps = stream(Purpose::OutlierSweeps);
         for i in 0..t.clients as usize {
             let (vertex, node, address) = match places[i % places.len()] {
@@ -147,7 +162,7 @@ impl Cluster {
                 Place::Pod(pod) => (self.pod_vertex(pod), Some(self.pods[pod].node), self.pods[pod].ip),
             };
             let guard = guard(&source, sweeps.uniform());
-            let balance = self.balance_of(&source, node, i as u32, t.clients);
+            let balance = self.balance_of(&source, node, (i as u32, t.clients), &peers);
             let approach = Approach::NoMatch;
             source.clients.push(Client { vertex, node, address, approach, resolved: None, idle: Vec::new(), guard, balance });
         }
@@ -164,7 +179,8 @@ impl Cluster {
         let phase = stream(&self.streams, Purpose::OutlierSweeps, &format!("{}/{index}", source.name)).uniform();
         let p = &self.pods[pod];
         let (vertex, node, address) = (self.pod_vertex(pod), Some(p.node), p.ip);
-        let (guard, balance) = (guard(source, phase), self.balance_of(source, node, index, index + 1));
+        let peers = self.peers(source.clients.iter().map(|c| c.node).chain([node]));
+        let (guard, balance) = (guard(source, phase), self.balance_of(source, node, (index, index + 1), &peers));
         let client = Client { vertex, node, address, approach: Approach::NoMatch, resolved: None, idle: Vec::new(), guard, balance };
         let source = &mut self.sources[id];
         source.clients.push(client);
@@ -186,10 +202,18 @@ impl Cluster {
         self.nodes[at].proxy.approach(&self.table, &packet)
     }
 
+    /// How many of those on these Nodes run in each zone.
+    fn peers(&self, nodes: impl Iterator<Item = Option<NodeId>>) -> Rc<Peers> {
+        let mut peers: BTreeMap<Option<ZoneId>, u32> = BTreeMap::new();
+        nodes.for_each(|node| *peers.entry(node.and_then(|n| self.nodes[n].zone)).or_default() += 1);
+        peers.into_iter().collect()
+    }
+
     /// A client's own balancing, where it does any; what it was made of has been checked.
-    fn balance_of(&self, source: &Source, node: Option<NodeId>, index: u32, of: u32) -> Option<Box<Balance>> {
+    fn balance_of(&self, source: &Source, node: Option<NodeId>, (index, of): (u32, u32), peers: &Rc<Peers>) -> Option<Box<Balance>> {
         let spec = source.balancing.as_ref()?;
-        let instance = Instance { index, of, zone: node.and_then(|n| self.nodes[n].zone) };
+        let zone = node.and_then(|n| self.nodes[n].zone);
+        let instance = Instance { index, of, zone, peers: Rc::clone(peers) };
         let chance = stream(&self.streams, Purpose::Balancing, &format!("{}/{index}", source.name));
         Balance::build(spec, instance, chance, "balancing").ok().map(Box::new)
     }

@@ -41,12 +41,13 @@ impl Cluster {
         let balance = source.clients[r.client as usize].balance.as_ref()?;
         let policy = source.balancing.as_ref().map_or("", |b| b.policy.name());
         let host = |h: &Host| format!("{} {}", self.pod_name(h.id), h.active);
-        let mut hosts: Vec<String> = balance.hosts().iter().take(SHOWN).map(host).collect();
-        hosts.extend((balance.hosts().len() > SHOWN).then(|| "…".to_owned()));
+        let mut hosts: Vec<String> = balance.hosts().take(SHOWN).map(host).collect();
+        let known = balance.hosts().count();
+        hosts.extend((known > SHOWN).then(|| "…".to_owned()));
         Some(format!(
             "The client chooses the Pod itself, by {policy}, among {} that it knows, with these requests of its own under way, this one \
              included: {}.",
-            balance.hosts().len(),
+            known,
             hosts.join(", ")
         ))
     }
