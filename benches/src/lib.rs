@@ -125,6 +125,7 @@ fn cluster(
         arrivals: ArrivalsSpec::Poisson(poisson::Spec { rate: Rate(rate) }),
         clients,
         connections: ConnectionsSpec::PerRequest,
+        handshake: None,
         request_size: DistSpec::Constant(Bytes(1_000)),
         response_size: DistSpec::Constant(Bytes(10_000)),
         timeout: None,

@@ -32,6 +32,7 @@ pub mod load_balancer;
 pub mod maglev;
 pub mod network;
 pub mod outlier_detection;
+pub mod pool;
 pub mod record;
 pub mod retry;
 pub mod spec;

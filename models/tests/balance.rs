@@ -52,9 +52,9 @@ fn a_connection_for_each_request_is_multinomial_in_requests() {
 #[test]
 fn keep_alive_is_multinomial_in_connections() {
     const CONNECTIONS: u32 = 20;
-    let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 });
+    let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1));
     for per_second in [250.0, 2_000.0] {
-        let spec = uneven(keep_alive, CONNECTIONS, per_second);
+        let spec = uneven(keep_alive.clone(), CONNECTIONS, per_second);
         let runs: Vec<SeriesResult> = (0..REPLICATIONS).map(|r| series(&spec, r)).collect();
         for s in &runs {
             let opened: u64 = s.connections_by_replica.iter().sum();
@@ -71,7 +71,7 @@ fn keep_alive_is_multinomial_in_connections() {
 /// A pool holds no more idle connections than it may, and none of none: then it is a connection for each request.
 #[test]
 fn a_pool_of_none_keeps_nothing_alive() {
-    let pool = |max_idle| series(&uneven(ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle }), 10, 500.0), 0);
+    let pool = |max_idle| series(&uneven(ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(max_idle)), 10, 500.0), 0);
     let (none, one) = (pool(0), pool(1));
     assert_eq!(none.connections_by_replica.iter().sum::<u64>(), none.arrivals);
     assert_eq!((one.arrivals, one.connections_by_replica.iter().sum::<u64>()), (none.arrivals, 10));

@@ -46,7 +46,7 @@ fn victim(run: &RunResult) -> usize {
 }
 
 fn keep_alive() -> ConnectionsSpec {
-    ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 })
+    ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1))
 }
 
 /// Straight to Pods: all alike, whatever Nodes they are on, with an address that is not the client's and no proxy on the way.

@@ -249,7 +249,7 @@ fn endpoints_and_nodes_recover() {
 #[test]
 fn a_closing_connection_resets_what_is_on_its_way() {
     let mut spec = terminations(quick());
-    let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 100 });
+    let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(100));
     source(&mut spec).connections = keep_alive;
     spec.network.shape = ShapeSpec::OneSwitch(OneSwitchSpec { node: delay(ms(10)) });
     // Old connections need no news: they meet a closed one only in the 20 ms that a request takes to the Pod.

@@ -150,7 +150,7 @@ fn a_proxy_balances_requests_and_not_connections() {
     let mut spec = proxied(Preset::IpTargets, &["n0", "n1"], quick());
     balancer(&mut spec).algorithm = svcsim_models::load_balancer::Algorithm::RoundRobin;
     source(&mut spec).clients = 1;
-    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 });
+    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1));
     let s = series(&spec, 0);
     assert!(s.requests_by_replica[0].abs_diff(s.requests_by_replica[1]) <= 1, "{:?}", s.requests_by_replica);
 }

@@ -27,16 +27,16 @@ fn design(from: Origin, via: Via, policy: TrafficPolicy, connections: Connection
 
 #[test]
 fn designs_meet_the_same_requests() {
-    let (request, kept) = (ConnectionsSpec::PerRequest, ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 10 }));
+    let (request, kept) = (ConnectionsSpec::PerRequest, ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(10)));
     let (cluster, local) = (TrafficPolicy::Cluster, TrafficPolicy::Local);
     let designs = [
-        design(internet(), Via::LoadBalancer, cluster, request),
-        design(internet(), Via::LoadBalancer, local, request),
-        design(internet(), Via::NodePort, cluster, request),
-        design(internet(), Via::NodePort, local, kept),
-        design(Origin::Cluster, Via::ClusterIP, cluster, request),
-        design(Origin::Cluster, Via::ClusterIP, local, kept),
-        design(Origin::Cluster, Via::LoadBalancer, local, request),
+        design(internet(), Via::LoadBalancer, cluster, request.clone()),
+        design(internet(), Via::LoadBalancer, local, request.clone()),
+        design(internet(), Via::NodePort, cluster, request.clone()),
+        design(internet(), Via::NodePort, local, kept.clone()),
+        design(Origin::Cluster, Via::ClusterIP, cluster, request.clone()),
+        design(Origin::Cluster, Via::ClusterIP, local, kept.clone()),
+        design(Origin::Cluster, Via::LoadBalancer, local, request.clone()),
     ];
     for replication in 0..5 {
         let found: Vec<SeriesResult> = designs.iter().map(|d| series(d, replication)).collect();

@@ -21,7 +21,7 @@ fn table(entries: u32) -> ConntrackSpec {
 }
 
 fn kept() -> ConnectionsSpec {
-    ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 })
+    ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1))
 }
 
 /// Whatever ended stays for its time-out: the first 50 flows of each Node fit, all others are dropped. A table of 50 for each

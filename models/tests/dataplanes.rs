@@ -35,7 +35,7 @@ fn world(plane: DataPlaneSpec, nodes: usize, placed: &[&str], traffic: TrafficSp
 
 /// Every client opens one connection and keeps it.
 fn one_connection_each(from: Origin, clients: u32) -> TrafficSpec {
-    let connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 });
+    let connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1));
     TrafficSpec { connections, clients, ..traffic(from, Via::ClusterIP, 500.0) }
 }
 

@@ -78,7 +78,7 @@ fn fresh_answers_and_kept_connections_cost_nothing() {
     source(&mut spec).clients = 10;
     assert!((9.0..14.0).contains(&slow(&spec)), "ten clients ask for themselves: {}", slow(&spec));
     source(&mut spec).dns.as_mut().expect("set above").ttl = SimDuration::ZERO;
-    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 10 });
+    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(10));
     assert!((9.0..14.0).contains(&slow(&spec)), "ten connections: {}", slow(&spec));
 }
 

@@ -31,7 +31,7 @@ fn worlds() -> Vec<ClusterSpec> {
         worlds.push(restless(workload_origin("caller"), Via::ClusterIP, policy));
     }
     let mut kept = worlds[0].clone();
-    source(&mut kept).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 2 });
+    source(&mut kept).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(2));
     let mut named = worlds[2].clone();
     source(&mut named).dns = Some(svcsim_models::dns::DnsSpec::default());
     worlds.extend([kept, named]);

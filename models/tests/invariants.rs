@@ -79,6 +79,16 @@ fn policy() -> impl Strategy<Value = TrafficPolicy> {
     prop_oneof![Just(TrafficPolicy::Cluster), Just(TrafficPolicy::Local)]
 }
 
+fn spread() -> impl Strategy<Value = Spread> {
+    prop::sample::select(vec![Spread::RoundRobin, Spread::Random])
+}
+
+/// When connections end.
+fn ends() -> impl Strategy<Value = (Option<SimDuration>, Option<u32>, Option<DistSpec<SimDuration>>)> {
+    let age = (1u64..500).prop_map(|mean| DistSpec::Exponential { mean: ms(mean) });
+    (prop::option::of((1u64..200).prop_map(ms)), prop::option::of(1u32..20), prop::option::of(age))
+}
+
 fn source_spec() -> impl Strategy<Value = TrafficSpec> {
     let way = prop_oneof![
         Just((internet(), Via::NodePort)),
@@ -89,13 +99,31 @@ fn source_spec() -> impl Strategy<Value = TrafficSpec> {
     ];
     let connections = prop_oneof![
         Just(ConnectionsSpec::PerRequest),
-        (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle })),
+        (0u32..4).prop_map(|max_idle| ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(max_idle))),
+        (1u32..4, ends()).prop_map(|(max_idle, (idle_timeout, max_requests, max_age))| {
+            ConnectionsSpec::KeepAlive(KeepAliveSpec { idle_timeout, max_requests, max_age, ..KeepAliveSpec::idle(max_idle) })
+        }),
+        (1u32..4, spread()).prop_map(|(connections, spread)| ConnectionsSpec::Fixed(FixedSpec { connections, spread })),
+        (1u32..4, 1u32..5, spread(), any::<bool>(), ends()).prop_map(|(connections, max_streams, spread, opened, ends)| {
+            let (idle_timeout, max_requests, max_age) = ends;
+            ConnectionsSpec::Multiplexed(MultiplexedSpec { connections, max_streams, spread, opened, idle_timeout, max_requests, max_age })
+        }),
     ];
+    let tls = prop::sample::select(vec![Tls::None, Tls::Tls13, Tls::Tls12]);
+    let handshake = prop::option::of(tls.prop_map(|tls| HandshakeSpec { tcp: true, tls }));
+    let slow_start = prop::option::weighted(0.3, (1u32..12, any::<bool>()));
+    let tcp = slow_start.prop_map(|s| TcpSpec {
+        slow_start: s.map(|(initial_window, after_idle)| SlowStartSpec { initial_window, after_idle }),
+        ..TcpSpec::default()
+    });
     let timeout = prop::option::of((1u64..500).prop_map(ms));
     let care = (breaker(), any::<bool>().prop_map(|retries| retries.then(RetrySpec::default)));
+    let connections = (connections, handshake, tcp);
     (way, connections, timeout, 1u32..12, 50.0..800.0, care).prop_map(|((from, via), connections, timeout, clients, rate, care)| {
         TrafficSpec {
-            connections,
+            connections: connections.0,
+            handshake: connections.1,
+            tcp: connections.2,
             timeout,
             clients,
             circuit_breaker: care.0,
@@ -181,7 +209,9 @@ proptest! {
             prop_assert!(s.timeline.iter().map(|w| w.completed + w.errors).sum::<u64>() <= ended);
             prop_assert_eq!(s.latency.count(), s.completed());
             prop_assert!(s.extra_hop.max(s.snat).max(s.cross_zone) <= s.completed());
-            prop_assert!(s.requests_by_replica.iter().zip(&s.connections_by_replica).all(|(r, c)| c <= r));
+            // A connection may stand whose request never comes.
+            let shakes = traffic.handshake.is_some() || matches!(traffic.connections, ConnectionsSpec::Multiplexed(_));
+            prop_assert!(shakes || s.requests_by_replica.iter().zip(&s.connections_by_replica).all(|(r, c)| c <= r));
             // Whoever was answered was taken in by a Pod.
             prop_assert!(s.completed() <= s.requests_by_replica.iter().sum());
 
@@ -206,7 +236,7 @@ proptest! {
             let told_by_proxy = [Outcome::LbBadGateway, Outcome::LbUnavailable, Outcome::LbTimeout];
             prop_assert!(told_by_proxy.into_iter().all(|o| possible(o, proxies.is_some())));
             prop_assert_eq!(s.lost.values().sum::<u64>(), s.ended() - s.completed(), "each loss has one place");
-            prop_assert!(possible(Outcome::LinkDrop, run.links.iter().any(|l| l.utilisation > 0.0)));
+            prop_assert!(possible(Outcome::LinkDrop, churned || run.links.iter().any(|l| l.utilisation > 0.0)));
             prop_assert!([Outcome::Refused, Outcome::Reset, Outcome::Blackhole].into_iter().all(|o| possible(o, churned)));
             prop_assert!(possible(Outcome::Rejected, churned || (spec.workloads[0].replicas == 0 && !spec.workloads[0].is_daemon())));
             prop_assert!(possible(Outcome::PolicyDrop, [spec.services[0].external_traffic_policy, spec.services[0].internal_traffic_policy]

@@ -8,6 +8,7 @@ mod churn;
 mod clients;
 mod closed_forms;
 mod common_random_numbers;
+mod connections;
 mod conntrack;
 mod dataplanes;
 mod dns;

@@ -238,7 +238,7 @@ fn a_kept_connection_keeps_its_way() {
     {
         let mut spec = uneven(internet(), via, policy);
         let source = source(&mut spec);
-        (source.clients, source.connections) = (1, ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 }));
+        (source.clients, source.connections) = (1, ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1)));
         // So rarely that one connection is enough.
         source.arrivals = poisson(1.0);
         let mut longest = vec![];

@@ -118,7 +118,7 @@ fn hosts_come_and_go() {
 #[test]
 fn connections_are_kept_by_host() {
     let mut spec = queues(4, 2, 200.0, named("roundRobin"));
-    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 100 });
+    source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(100));
     let s = series(&spec, 0);
     let (requests, connections): (u64, u64) = (s.requests_by_replica.iter().sum(), s.connections_by_replica.iter().sum());
     assert!(connections * 50 < requests, "{connections} connections for {requests} requests");

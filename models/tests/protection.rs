@@ -309,10 +309,10 @@ fn an_alb_notices_a_pod_that_hangs_and_one_that_only_connects_does_not() {
 #[test]
 fn what_is_lost_on_the_way_gives_its_place_back() {
     for behind_envoy in [false, true] {
-        for connections in [ConnectionsSpec::PerRequest, ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 2 })] {
+        for connections in [ConnectionsSpec::PerRequest, ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(2))] {
             let mut spec = one_instance(behind_envoy, breaker(2, 2, 2), constant(ms(40)), 50.0);
             spec.nodes = nodes_in(&["", ""]);
-            source(&mut spec).connections = connections;
+            source(&mut spec).connections = connections.clone();
             source(&mut spec).timeout = Some(secs(2));
             source(&mut spec).retries = Some(RetrySpec::default());
             let calm = series(&spec, 0);

@@ -203,7 +203,7 @@ fn an_application_that_drains_its_connections_loses_none_of_their_requests() {
         spec.network.shape = svcsim_models::network::ShapeSpec::OneSwitch(svcsim_models::network::OneSwitchSpec { node: delay(ms(20)) });
         spec.propagation = PropagationSpec { publish: constant(ms(1)), to_node: constant(ms(1)), to_dns: constant(SimDuration::ZERO) };
         source(&mut spec).arrivals = poisson(1_000.0);
-        source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1_000 });
+        source(&mut spec).connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1_000));
         (0..5).map(|r| series(&spec, r)).map(|s| count(&s, Outcome::Reset) + count(&s, Outcome::Blackhole)).sum::<u64>()
     };
     assert!(lost(AtSigterm::StopAccepting) > 20, "what is on its way meets a closed connection");

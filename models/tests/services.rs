@@ -85,7 +85,7 @@ fn kept_connections_are_multinomial_whatever_the_requests() {
     let (k, n) = (f64::from(CONNECTIONS), PODS as f64);
     for via in [Via::NodePort, Via::LoadBalancer] {
         for per_second in [500.0, 1_000.0] {
-            let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec { max_idle: 1 });
+            let keep_alive = ConnectionsSpec::KeepAlive(KeepAliveSpec::idle(1));
             let traffic = TrafficSpec { connections: keep_alive, clients: CONNECTIONS, ..traffic(internet(), via, per_second) };
             let mut spec = spec(nodes_in(&[""; 3]), vec![web(&["n0", "n0", "n0", "n1", "n2"], instant())], traffic);
             load_balancer_delay(&mut spec, SimDuration::ZERO);

@@ -117,6 +117,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         arrivals: poisson(per_second),
         clients: 10,
         connections: ConnectionsSpec::PerRequest,
+        handshake: None,
         request_size: constant(Bytes(1_000)),
         response_size: constant(Bytes(10_000)),
         timeout: None,

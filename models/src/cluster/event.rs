@@ -70,6 +70,13 @@ pub enum Event {
         /// Whose requests.
         source: SourceId,
     },
+    /// One of a client's connections was idle for too long, or is too old.
+    ConnectionsDue {
+        /// Whose client.
+        source: SourceId,
+        /// Which of its clients.
+        client: u32,
+    },
     /// The oldest outstanding deadline of a source passes.
     DeadlinesPass {
         /// Which source.

@@ -26,7 +26,7 @@ mod run;
 
 pub use event::Event;
 pub use lint::{Lint, lint};
-pub use request::{Back, Connection, Outcome, Request, Stage};
+pub use request::{Back, Connection, Outcome, Phase, Request, Stage};
 pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
@@ -41,6 +41,7 @@ use crate::ids::{BalancerId, EventId, NodeId, PodId, ReplicaId, ServiceId, Sourc
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
+use crate::pool::{Limits, Pool};
 use crate::record::{Recorder, Segment};
 use crate::retry::Retrier;
 use crate::spec::{
@@ -100,6 +101,10 @@ pub enum Purpose {
     Retries = 40,
     /// When in their intervals a source's clients look whom to use again.
     OutlierSweeps = 41,
+    /// Which of its client's connections a request takes.
+    Lanes = 65,
+    /// How old connections grow.
+    ConnectionAges = 66,
     /// Choices of one client that balances.
     Balancing = 42,
     /// Link delays that a source's probes of Pods meet.
@@ -354,8 +359,23 @@ struct Source {
     gateway: DelayLine<Key>,
     /// Idle connections a client keeps; none with a connection per request.
     max_idle: Option<u32>,
+    /// What clients know of their connections beyond that, where there is a reason to.
+    pooling: Option<Pooling>,
+    /// Round trips of a new connection before its first request.
+    handshake: u8,
     deadlines: DelayLine<Key>,
     streams: SourceStreams,
+}
+
+/// The connections of a source's clients.
+struct Pooling {
+    limits: Limits,
+    max_age: Option<Dist>,
+    /// Which of several connections a request takes.
+    spread: Stream,
+    ages: Stream,
+    /// By client.
+    pools: Vec<Pool>,
 }
 
 struct SourceStreams {
@@ -456,6 +476,7 @@ impl Model for Cluster {
             Event::TriesAgain { request } => self.try_again(request, ctx),
             Event::TryExpires { request } => self.expire_try(request, ctx),
             Event::GatewayTimesOut { source } => self.gateway_times_out(source, ctx),
+            Event::ConnectionsDue { source, client } => self.connections_due(source, client, ctx),
             Event::DeadlinesPass { source } => self.expire(source, ctx),
             Event::HealthCheck { balancer, target } => self.check_health(balancer, target, ctx),
             Event::CheckTimesOut { balancer, target } => self.checked(balancer, target, load_balancer::Probe::TimedOut, ctx),

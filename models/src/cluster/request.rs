@@ -38,7 +38,9 @@ pub struct Request {
     /// How it travels.
     pub connection: Connection,
     /// Links crossed so far.
-    pub hops: u16,
+    pub hops: u8,
+    /// What is being said.
+    pub phase: Phase,
     /// Requests in the Pod when its answer left, which the answer tells.
     pub seen: u16,
     /// Where it is heading.
@@ -57,6 +59,44 @@ pub struct Request {
     pub attempt: u8,
     /// Where Pods serve by priority: 0 before 1.
     pub priority: u8,
+}
+
+/// What client and Pod say to each other: the round trips of a handshake, request and answer, the flights of an answer that a window
+/// holds back.
+///
+/// One byte, since there are many requests: 0 is the exchange, 1 to 127 round trips of a handshake to go, 128 and on flights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase(u8);
+
+impl Phase {
+    /// A request and its whole answer.
+    pub const EXCHANGE: Self = Self(0);
+    /// The first flight of an answer.
+    pub const FIRST_FLIGHT: Self = Self(128);
+
+    /// A handshake of so many round trips; of none, the exchange.
+    #[must_use]
+    pub const fn handshake(rounds: u8) -> Self {
+        Self(if rounds < 128 { rounds } else { 127 })
+    }
+
+    /// Whether a handshake is under way.
+    #[must_use]
+    pub const fn is_handshake(self) -> bool {
+        self.0 > 0 && self.0 < 128
+    }
+
+    /// Which flight of its answer is under way, from 0.
+    #[must_use]
+    pub const fn flight(self) -> Option<u8> {
+        self.0.checked_sub(128)
+    }
+
+    /// What comes after this round trip.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(if self.is_handshake() { self.0 - 1 } else { self.0.saturating_add(1) })
+    }
 }
 
 /// No request.
@@ -86,6 +126,8 @@ pub struct Connection {
     pub balanced_to: BalancedTo,
     /// How replies come back.
     pub back: Back,
+    /// Where its client's pool keeps what it knows of it; [`crate::pool::NO_SLOT`]: nowhere.
+    pub slot: u16,
 }
 
 /// What a load balancer chose for a connection.
@@ -143,6 +185,8 @@ pub enum Stage {
     ToClient,
     /// At the client: not sent yet, or waiting for a connection or for the next try.
     AtClient,
+    /// At the client, in line for one of its connections, which is not up yet or has no room.
+    AtPool,
     /// At the load balancer, waiting for one of its connections.
     AtLoadBalancer,
 }
@@ -216,4 +260,21 @@ outcomes! {
     LbTimeout = "lb_504",
     /// The circuit breaker of the client, or of a proxying load balancer (503), let it not pass.
     CircuitOpen = "circuit_open",
+}
+
+impl Outcome {
+    /// Whether HTTP told it, over a connection that stands.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::Completed
+                | Self::QueueFull
+                | Self::DependencyFailed
+                | Self::LbBadGateway
+                | Self::LbUnavailable
+                | Self::LbTimeout
+                | Self::CircuitOpen
+        )
+    }
 }

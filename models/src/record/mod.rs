@@ -130,6 +130,14 @@ impl Recorder {
         }
     }
 
+    /// A Pod accepts a new connection that begins with a handshake.
+    #[inline]
+    pub fn accepted(&mut self, request: &Request, replica: ReplicaId) {
+        if request.start >= self.measure_from {
+            self.series[request.source].result.connections_by_replica[replica.0 as usize] += 1;
+        }
+    }
+
     /// A request ends, once. `way` is known where a Pod answered.
     #[inline]
     pub fn ended(&mut self, request: &Request, outcome: Outcome, way: Option<Way>, now: SimTime) {

@@ -1,6 +1,6 @@
 //! What a Pod asks of other Services to answer a request.
 
-use super::{ConnectionsSpec, Origin, TcpSpec, TrafficSpec, Via, defaults};
+use super::{ConnectionsSpec, HandshakeSpec, Origin, TcpSpec, TrafficSpec, Via, defaults};
 use crate::balance::BalancingSpec;
 use crate::circuit_breaker::CircuitBreakerSpec;
 use crate::dns::DnsSpec;
@@ -54,6 +54,9 @@ pub struct CallSpec {
     /// A connection for each request, or a pool kept alive, of each Pod that calls.
     #[serde(default)]
     pub connections: ConnectionsSpec,
+    /// Round trips before the first data of a new connection; absent: as in `traffic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<HandshakeSpec>,
     /// How each Pod that calls chooses among those called, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balancing: Option<BalancingSpec>,
@@ -90,6 +93,7 @@ impl CallSpec {
             response_size: defaults::response_size(),
             timeout: None,
             connections: ConnectionsSpec::default(),
+            handshake: None,
             balancing: None,
             dns: None,
             tcp: TcpSpec::default(),
@@ -114,7 +118,8 @@ impl CallSpec {
             via: self.via.unwrap_or(by_default),
             port: self.port.clone(),
             clients,
-            connections: self.connections,
+            connections: self.connections.clone(),
+            handshake: self.handshake,
             request_size: self.request_size.clone(),
             response_size: self.response_size.clone(),
             timeout: self.timeout,

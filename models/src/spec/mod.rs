@@ -27,7 +27,10 @@ pub use kubernetes::{
     TrafficDistribution, TrafficPolicy, WorkloadSpec,
 };
 pub use pod::{AtSigterm, Discipline, PodBehaviour, WarmUp};
-pub use traffic::{ConnectionsSpec, KeepAliveSpec, Origin, Popularity, TcpSpec, TrafficSpec, Via};
+pub use traffic::{
+    ConnectionsSpec, FixedSpec, HandshakeSpec, KeepAliveSpec, MultiplexedSpec, Origin, Popularity, SlowStartSpec, Spread, TcpSpec, Tls,
+    TrafficSpec, Via,
+};
 
 use crate::network::NetworkSpec;
 use crate::units::{Bytes, Rate};

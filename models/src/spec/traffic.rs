@@ -39,9 +39,12 @@ pub struct TrafficSpec {
     /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balancing: Option<crate::balance::BalancingSpec>,
-    /// A connection for each request, or a pool kept alive.
+    /// A connection for each request, or some that are kept.
     #[serde(default)]
     pub connections: ConnectionsSpec,
+    /// Round trips before the first data of a new connection; absent: none, but those of TCP where connections are multiplexed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<HandshakeSpec>,
     /// Size of a request on the wire.
     #[serde(default = "defaults::request_size")]
     pub request_size: DistSpec<Bytes>,
@@ -81,6 +84,7 @@ impl TrafficSpec {
             dns: None,
             balancing: None,
             connections: ConnectionsSpec::default(),
+            handshake: None,
             request_size: defaults::request_size(),
             response_size: defaults::response_size(),
             timeout: None,
@@ -105,6 +109,9 @@ pub struct TcpSpec {
     /// How long the client waits for a connection; absent: as long as its kernel, or its `timeout` if that is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<SimDuration>,
+    /// How answers set out over a connection that is new or was idle; absent: at once and whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStartSpec>,
 }
 
 impl TcpSpec {
@@ -124,7 +131,7 @@ impl TcpSpec {
 
 impl Default for TcpSpec {
     fn default() -> Self {
-        Self { retransmit: true, syn_retries: 6, syn_linear_timeouts: 4, connect_timeout: None }
+        Self { retransmit: true, syn_retries: 6, syn_linear_timeouts: 4, connect_timeout: None, slow_start: None }
     }
 }
 
@@ -189,8 +196,74 @@ impl Via {
     }
 }
 
-/// How a client uses connections.
+/// `handshake: {tcp: true, tls: tls13}`: what two ends say to each other before the first request of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HandshakeSpec {
+    /// SYN and SYN-ACK are a round trip of their own; otherwise the first packet is the request (RFC 9293; as with TCP Fast Open).
+    pub tcp: bool,
+    /// TLS, over TCP.
+    pub tls: Tls,
+}
+
+impl Default for HandshakeSpec {
+    fn default() -> Self {
+        Self { tcp: true, tls: Tls::None }
+    }
+}
+
+impl HandshakeSpec {
+    /// No round trip.
+    pub const NONE: Self = Self { tcp: false, tls: Tls::None };
+
+    /// Round trips in all.
+    #[must_use]
+    pub fn rounds(self) -> u8 {
+        u8::from(self.tcp) + self.tls.rounds()
+    }
+}
+
+/// Which handshake of TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Tls {
+    /// None; or one resumed with early data (0-RTT), which costs no round trip either (RFC 8446, section 2.3).
+    #[default]
+    None,
+    /// One round trip (RFC 8446, figure 1); so has a session of TLS 1.2 that is resumed (RFC 5246, figure 2).
+    Tls13,
+    /// Two round trips (RFC 5246, figure 1).
+    Tls12,
+}
+
+impl Tls {
+    const fn rounds(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Tls13 => 1,
+            Self::Tls12 => 2,
+        }
+    }
+}
+
+/// `slowStart: {initialWindow: 10, afterIdle: true}`: TCP's slow start, of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SlowStartSpec {
+    /// Segments that set out at once over a new connection (Linux `TCP_INIT_CWND`, RFC 6928: 10).
+    pub initial_window: u32,
+    /// Whether a window that was idle shrinks again (Linux `tcp_slow_start_after_idle`: yes).
+    pub after_idle: bool,
+}
+
+impl Default for SlowStartSpec {
+    fn default() -> Self {
+        Self { initial_window: 10, after_idle: true }
+    }
+}
+
+/// How a client uses connections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ConnectionsSpec {
     /// A new connection for each request.
@@ -198,12 +271,88 @@ pub enum ConnectionsSpec {
     PerRequest,
     /// HTTP/1.1 keep-alive: the most recently idle connection is used again.
     KeepAlive(KeepAliveSpec),
+    /// HTTP/1.1 over a fixed number of connections, opened before the first request.
+    Fixed(FixedSpec),
+    /// HTTP/2 and gRPC: many requests at once over one connection.
+    Multiplexed(MultiplexedSpec),
 }
 
 /// A client's pool of connections to one Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeepAliveSpec {
     /// Idle connections a client keeps; more are closed.
     pub max_idle: u32,
+    /// Connections of a client at once; who finds all of them taken waits in line. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// A connection that was idle for so long is closed; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<SimDuration>,
+    /// A connection is closed after so many requests; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u32>,
+    /// A connection is closed, as soon as it is idle, when it is so old, drawn for each; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<DistSpec<SimDuration>>,
+}
+
+impl KeepAliveSpec {
+    /// Nothing is limited but idle connections.
+    #[must_use]
+    pub fn idle(max_idle: u32) -> Self {
+        Self { max_idle, ..Self::default() }
+    }
+}
+
+/// Connections that each carry one request at a time; a request waits for the one that it was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FixedSpec {
+    /// Connections of each client.
+    pub connections: u32,
+    /// Which of them a request takes.
+    #[serde(default)]
+    pub spread: Spread,
+}
+
+/// Connections that carry many requests at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MultiplexedSpec {
+    /// Connections of each client; where it chooses Pods, to each.
+    pub connections: u32,
+    /// Requests at once over one; more wait in line (`SETTINGS_MAX_CONCURRENT_STREAMS`; RFC 9113 recommends at least 100).
+    pub max_streams: u32,
+    /// Which of several connections a request takes.
+    pub spread: Spread,
+    /// Whether they stand before the first request; otherwise the first request of each opens it.
+    pub opened: bool,
+    /// A connection that was idle for so long is closed; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<SimDuration>,
+    /// After so many requests a connection takes no more (GOAWAY), and is closed when those that it has are over; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u32>,
+    /// The same when it is so old, drawn for each; absent: never. gRPC servers' `MAX_CONNECTION_AGE` has a jitter of 10 %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<DistSpec<SimDuration>>,
+}
+
+impl Default for MultiplexedSpec {
+    fn default() -> Self {
+        let (connections, max_streams) = (1, 100);
+        Self { connections, max_streams, spread: Spread::default(), opened: false, idle_timeout: None, max_requests: None, max_age: None }
+    }
+}
+
+/// Which of a client's connections a request takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Spread {
+    /// One after another.
+    #[default]
+    RoundRobin,
+    /// Evenly at random.
+    Random,
 }

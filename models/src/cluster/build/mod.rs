@@ -2,6 +2,7 @@
 //! wrong with the input any more.
 
 mod calls;
+mod connections;
 mod source;
 
 use super::control::{Asks, Autoscaler, Condition, Evictions};

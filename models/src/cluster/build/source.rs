@@ -1,6 +1,6 @@
 //! Sources of requests: whom they dial, from where, under which addresses.
 
-use super::{dist, list};
+use super::{connections, dist, list};
 use crate::balance::{Balance, BalancingSpec, Instance, Probing};
 use crate::circuit_breaker::Breaker;
 use crate::cluster::journey::Board;
@@ -11,9 +11,10 @@ use crate::dns::{DnsSpec, Resolver};
 use crate::ids::{NodeId, PodId, ServiceId, SourceId, VertexId, ZoneId};
 use crate::load_balancer::{Arrival, Targets};
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
+use crate::pool::Pool;
 use crate::retry::Retrier;
 use crate::spec::{
-    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
+    ClusterSpec, ConnectionsSpec, IpMode, Origin, Popularity, Protocol, ServiceSpec, ServiceType, SpecError, TcpSpec, TrafficSpec, Via,
 };
 use crate::workload::Arrivals;
 use std::collections::BTreeMap;
@@ -72,6 +73,8 @@ impl Cluster {
         }
         check_retries(&field, t)?;
         check_guard(&field, t, via)?;
+        let udp = s.ports.get(port).is_some_and(|p| p.protocol == Protocol::Udp);
+        connections::check(&field, t, udp)?;
         let balanced = via == Via::LoadBalancer && (!in_cluster || s.ip_mode == IpMode::Proxy);
         let parameters = &spec.load_balancer.parameters;
         let needs_node_port = balanced && parameters.targets == Targets::Nodes && parameters.arrival == Arrival::NodePort;
@@ -115,7 +118,7 @@ impl Cluster {
             users: Vec::new(),
             free_users: Vec::new(),
             optional: false,
-            circuit_breaker: t.circuit_breaker,
+            circuit_breaker: t.circuit_breaker.or_else(|| connections::breaker(t)),
             outlier_detection: t.outlier_detection,
             request_size: dist(&field("requestSize"), &t.request_size)?,
             response_size: dist(&field("responseSize"), &t.response_size)?,
@@ -125,9 +128,11 @@ impl Cluster {
             retrier: t.retries.as_ref().map(|r| Retrier::new(r.clone(), t.clients as usize, stream(Purpose::Retries))),
             gateway: DelayLine::new(),
             max_idle: match t.connections {
-                ConnectionsSpec::PerRequest => None,
-                ConnectionsSpec::KeepAlive(k) => Some(k.max_idle),
+                ConnectionsSpec::KeepAlive(ref k) => Some(k.max_idle),
+                _ => None,
             },
+            pooling: connections::pooling(&field, t, (stream(Purpose::Lanes), stream(Purpose::ConnectionAges)))?,
+            handshake: connections::handshake(t).rounds(),
             deadlines: DelayLine::new(),
             streams: SourceStreams {
                 arrivals: stream(Purpose::Arrivals),
@@ -182,6 +187,9 @@ impl Cluster {
         let client = Client { vertex, node, address, approach: Approach::NoMatch, resolved: None, idle: Vec::new(), guard, balance };
         let source = &mut self.sources[id];
         source.clients.push(client);
+        if let Some(pooling) = &mut source.pooling {
+            pooling.pools.push(Pool::default());
+        }
         if let Some(retrier) = &mut source.retrier {
             retrier.grow();
         }

@@ -228,6 +228,7 @@ impl Cluster {
                 let (cut, kept): (Vec<_>, Vec<_>) = idle.into_iter().partition(|(_, c)| c.target() == Some(target));
                 self.sources[id].clients[client].idle = kept;
                 cut.iter().for_each(|(_, connection)| self.hang_up(id, client as u32, connection, now));
+                self.cut_pool((id, client as u32), target, now);
             }
         }
         let sources = &self.sources;

@@ -5,11 +5,14 @@
 //! meets the rules as they are then, unless an earlier one has left a conntrack entry: an entry is confirmed when its packet leaves
 //! the Node (`nf_conntrack_confirm` in POSTROUTING), so it holds where the packet died beyond, and not where a rule dropped it or
 //! its Pod was on the Node that translated.
-//! Data lost on the way is sent again 0.2 s later (`TCP_RTO_MIN`), doubling, up to `tcp_retries2` times.
+//! Data lost on the way is sent again 0.2 s later by a tail loss probe (RFC 8985, section 7; `tcp_schedule_loss_probe`), 0.2 s after
+//! that (`TCP_RTO_MIN`), then doubling, up to `tcp_retries2` times. So is a request that nobody gets, of a client that has a time-out:
+//! one without would learn of its connection's end a quarter of an hour later, and its loss is recorded at once.
 
 use crate::cluster::request::BalancedTo;
 use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
 use crate::ids::VertexId;
+use crate::pool::NO_SLOT;
 use crate::retry::Verdict;
 use crate::spec::{Protocol, TcpSpec};
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -38,8 +41,10 @@ impl Cluster {
             return Some(self.connect_fails(r).map_or(due, |fails| due.min(fails)).max(now));
         }
         let answer = !is_forward(r.stage);
-        let data = cause == Outcome::LinkDrop && (!answer || r.result == Outcome::Completed);
-        (data && r.tries < DATA_RETRIES).then(|| now + backed_off(DATA_TIMEOUT, r.tries))
+        let vanished = cause == Outcome::LinkDrop || (cause == Outcome::Blackhole && !answer && source.first_timeout.is_some());
+        let data = vanished && (!answer || r.result == Outcome::Completed);
+        // The first is a probe for a lost tail, after which the time-out begins anew.
+        (data && r.tries < DATA_RETRIES).then(|| now + backed_off(DATA_TIMEOUT, r.tries.saturating_sub(1)))
     }
 
     /// When the connect fails by a time-out of the application's.
@@ -82,7 +87,9 @@ impl Cluster {
             self.store(key, request);
             return self.send_back(key, Outcome::Completed, vertex, ctx);
         }
-        r.joined = now;
+        if r.fresh {
+            r.joined = now;
+        }
         let held = !r.fresh || self.is_held(r, cause);
         if !held {
             self.forget_translation(r, now);
@@ -123,10 +130,10 @@ impl Cluster {
         if !c.opened {
             return;
         }
-        let unbalanced = Connection { balanced_to: BalancedTo::Nothing, ..c };
+        let unbalanced = Connection { balanced_to: BalancedTo::Nothing, slot: NO_SLOT, ..c };
         self.hang_up(r.source, r.client, &unbalanced, now);
         let pod = if self.sources[r.source].via.is_to_pod() { c.pod } else { Connection::NONE.pod };
-        r.connection = Connection { flow: c.flow, entry: c.entry, balanced_to: c.balanced_to, pod, ..Connection::NONE };
+        r.connection = Connection { flow: c.flow, entry: c.entry, balanced_to: c.balanced_to, pod, slot: c.slot, ..Connection::NONE };
     }
 
     /// Who sends the request again, the client or a proxying load balancer, and where to.
@@ -217,9 +224,10 @@ impl Request {
     }
 }
 
-/// Whether what was lost of a request makes its client send a SYN: the first packet, or the refusal that answered it.
+/// Whether what was lost of a request makes its client send a SYN: the first packet, or what answered it before there was
+/// a connection.
 pub(super) const fn is_syn(r: &Request) -> bool {
-    r.fresh && (is_forward(r.stage) || !matches!(r.result, Outcome::Completed))
+    r.fresh && (is_forward(r.stage) || r.phase.is_handshake() || !matches!(r.result, Outcome::Completed))
 }
 
 /// Whether a message is on its way to the Pod.

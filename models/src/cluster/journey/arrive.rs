@@ -2,10 +2,11 @@
 
 use crate::api::{PortEndpoints, Process};
 use crate::cluster::request::{Back, BalancedTo, NOBODY};
-use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Request, Source, Stage, User};
+use crate::cluster::{Client, Cluster, Connection, Ctx, Event, Outcome, Phase, Request, Source, Stage, User};
 use crate::dataplane::{Address, Approach, Entry, Packet, is_stale};
 use crate::ids::{NodeId, PodId, SourceId, VertexId};
 use crate::load_balancer::FlowKey;
+use crate::pool::NO_SLOT;
 use crate::spec::{AtSigterm, Protocol, Via};
 use crate::workload::{Arrivals, Calls, Paced, Recorded};
 use std::net::{IpAddr, Ipv4Addr};
@@ -112,28 +113,42 @@ impl Cluster {
         let now = ctx.now();
         let id = request.source;
         let balances = self.sources[id].clients[request.client as usize].balance.is_some();
-        let reused = if balances { None } else { self.reuse(id, request.client, now) };
-        let at = match reused {
-            None if balances => self.balance(key, request, ctx)?,
-            Some((connection, fresh)) => {
+        let lane = if balances { None } else { self.any_lane(id, request.client) };
+        let reused = if balances || lane.is_some() { None } else { self.reuse(id, request.client, now) };
+        request.phase = Phase::EXCHANGE;
+        let at = match (reused, lane) {
+            (None, Some(lane)) => self.over_lane(key, request, lane, ctx)?,
+            (None, None) if balances => self.balance(key, request, ctx)?,
+            (Some((connection, fresh)), _) => {
                 request.connection = connection;
                 request.fresh = fresh;
                 request.stage = self.first_stage(id);
                 now
             }
-            None if self.dns_out > 0 && self.asks_dns(request, now) => {
+            (None, None) if self.dns_out > 0 && self.asks_dns(request, now) => {
                 self.store(key, *request);
                 self.lose(key, Outcome::DnsFailure, ctx);
                 return None;
             }
-            None => self.dial(request, now),
+            (None, None) => {
+                let at = self.dial(request, now);
+                request.phase = Phase::handshake(self.sources[id].handshake);
+                request.connection.slot = self.keep_track(id, request.client, None, now);
+                at
+            }
         };
+        Some((at, self.leaves_client(key, request, at, ctx)))
+    }
+
+    /// A request has its connection, and leaves its client. Returns from where.
+    pub(super) fn leaves_client(&mut self, key: Key, request: &mut Request, at: SimTime, ctx: &mut Ctx<'_>) -> VertexId {
+        self.watch_pool(request.source, request.client, ctx);
         request.tries = 0;
         request.joined = at;
         if self.probe.is_some() {
             self.probe_sent(key, request, at);
         }
-        Some((at, self.sources[id].clients[request.client as usize].vertex))
+        self.sources[request.source].clients[request.client as usize].vertex
     }
 
     pub(super) fn first_stage(&self, source: SourceId) -> Stage {
@@ -154,11 +169,17 @@ impl Cluster {
             if source.protocol != Protocol::Udp {
                 if self.balancer_of(id).is_some_and(|b| b.lb.parameters().proxies.is_some()) {
                     // The client's connection ends at the balancer, which chooses for each request.
+                    let Connection { flow, slot, .. } = connection;
+                    if self.joins(id, client, slot, now) {
+                        self.hang_up(id, client, &Connection { slot: NO_SLOT, ..connection }, now);
+                        return Some((Connection { flow, slot, ..Connection::NONE }, true));
+                    }
                     self.hang_up(id, client, &connection, now);
-                    return Some((Connection { flow: connection.flow, ..Connection::NONE }, true));
+                    continue;
                 }
                 let pod = &self.pods[connection.pod];
-                if self.serves_connections(connection.pod) && pod.listens_since <= since {
+                let stands = self.serves_connections(connection.pod) && pod.listens_since <= since;
+                if stands && self.joins(id, client, connection.slot, now) {
                     return Some((Connection { reused: true, ..connection }, false));
                 }
                 self.hang_up(id, client, &connection, now);
@@ -201,14 +222,14 @@ impl Cluster {
     }
 
     /// Whether a new connection has to look a name up.
-    fn asks_dns(&self, r: &Request, now: SimTime) -> bool {
+    pub(super) fn asks_dns(&self, r: &Request, now: SimTime) -> bool {
         let source = &self.sources[r.source];
         source.resolver.as_ref().is_some_and(|resolver| resolver.asks(source.clients[r.client as usize].resolved.as_ref(), now))
     }
 
     /// A new connection: a name is looked up where one is dialled; a new source port; the Node whose proxy will choose, where
     /// the client knows it. Returns when it leaves.
-    fn dial(&mut self, request: &mut Request, now: SimTime) -> SimTime {
+    pub(super) fn dial(&mut self, request: &mut Request, now: SimTime) -> SimTime {
         let id = request.source;
         let nodes = self.nodes.len();
         let source = &mut self.sources[id];
@@ -307,7 +328,7 @@ impl Source {
 
 impl Connection {
     /// None yet.
-    pub(in crate::cluster) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         flow: 0,
         entry: NodeId(0),
         pod: PodId(u32::MAX),
@@ -317,6 +338,7 @@ impl Connection {
         reused: false,
         balanced_to: BalancedTo::Nothing,
         back: Back::Direct,
+        slot: NO_SLOT,
     };
 }
 
@@ -327,6 +349,7 @@ impl Cluster {
             if self.sources[id].board.is_some() {
                 self.write_loads(id, ctx);
             }
+            self.open_connections(id, ctx);
             self.schedule_arrival(id, ctx);
             let source = &mut self.sources[id];
             let users = source.arrivals.as_mut().and_then(Arrivals::paced).map_or(0, Paced::users);

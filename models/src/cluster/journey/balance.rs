@@ -3,7 +3,7 @@
 
 use crate::api::{EndpointSet, Pod};
 use crate::balance::{Answer, HashOn, Report, World};
-use crate::cluster::{Cluster, Connection, Ctx, Event, LoadProbe, Outcome, Request, Source, Stage};
+use crate::cluster::{Cluster, Connection, Ctx, Event, LoadProbe, Outcome, Phase, Request, Source, Stage};
 use crate::dns::Answer as DnsAnswer;
 use crate::ids::{NodeId, PodId, ServiceId, SourceId};
 use crate::maglev::mix64;
@@ -71,10 +71,17 @@ impl Cluster {
             request.stage = Stage::ToClient;
             return Some(at);
         };
+        if let Some(lane) = self.lane_of(request.source, request.client, pod) {
+            self.probe_loads(request.source, request.client, pod, ctx);
+            return self.over_lane(key, request, lane, ctx).map(|leaves| leaves.max(at));
+        }
         request.fresh = true;
         request.stage = Stage::ToPod;
         request.connection = self.connection_to(request, pod, now);
         request.fresh = !request.connection.reused;
+        if request.fresh {
+            request.phase = Phase::handshake(self.sources[request.source].handshake);
+        }
         self.probe_loads(request.source, request.client, pod, ctx);
         Some(at)
     }
@@ -147,14 +154,14 @@ impl Cluster {
             let idle = &mut self.sources[id].clients[client as usize].idle;
             let Some(place) = idle.iter().rposition(|(_, c)| c.pod == pod) else { break };
             let (since, connection) = idle.remove(place);
-            if self.serves_connections(pod) && self.pods[pod].listens_since <= since {
+            let stands = self.serves_connections(pod) && self.pods[pod].listens_since <= since;
+            if stands && self.joins(id, client, connection.slot, now) {
                 return Connection { reused: true, ..connection };
             }
             self.hang_up(id, client, &connection, now);
         }
-        let source = &mut self.sources[id];
-        let entry = source.clients[client as usize].node.unwrap_or(NodeId(0));
-        Connection { flow: source.streams.flow.next_u32(), entry, pod, ..Connection::NONE }
+        let slot = self.keep_track(id, client, None, now);
+        Connection { slot, ..self.new_connection(id, client, pod) }
     }
 
     /// The instance counts a request that it sends, and probes whom it wants to know more of.

@@ -5,7 +5,7 @@
 //! tells those called that their caller has given up: they work on.
 
 use crate::cluster::request::NOBODY;
-use crate::cluster::{Cluster, Connection, Ctx, Outcome, Purpose, Request, Stage};
+use crate::cluster::{Cluster, Connection, Ctx, Outcome, Phase, Purpose, Request, Stage};
 use crate::ids::{PodId, SourceId, WorkloadId};
 use crate::record::Segment;
 use svcsim_engine::{Key, SimDuration, SimTime};
@@ -204,6 +204,7 @@ impl Request {
             client,
             connection: Connection::NONE,
             hops: 0,
+            phase: Phase::EXCHANGE,
             seen: 0,
             stage: Stage::ToClient,
             result: Outcome::Completed,

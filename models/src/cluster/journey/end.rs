@@ -11,16 +11,25 @@ use svcsim_engine::{Key, SimTime};
 impl Cluster {
     /// The answer, good or bad, is at the client.
     pub(in crate::cluster) fn answered(&mut self, key: Key, request: &Request, ctx: &mut Ctx<'_>) {
+        if request.result == Outcome::Completed && self.next_round(key, request, ctx) {
+            return;
+        }
         self.requests.remove(key);
         if request.ended {
             return;
         }
+        if self.sources[request.source].lanes().is_some() {
+            self.record_end(key, request, request.result, ctx);
+            self.leaves_lane(request, Some(request.result), ctx.now());
+            return self.goes_on(request.source, request.client, ctx);
+        }
+        let keeps = self.rests(request, ctx.now());
         let source = &mut self.sources[request.source];
         let idle = &mut source.clients[request.client as usize].idle;
         // A Pod that drains its connections closes each with an answer.
         let closes =
             source.protocol == Protocol::Tcp && request.result == Outcome::Completed && !self.pods[request.connection.pod].accepts();
-        let kept = request.result == Outcome::Completed && !closes && source.max_idle.is_some_and(|max| idle.len() < max as usize);
+        let kept = request.result == Outcome::Completed && keeps && !closes && source.max_idle.is_some_and(|max| idle.len() < max as usize);
         if kept {
             idle.push((ctx.now(), request.connection));
         }
@@ -45,6 +54,10 @@ impl Cluster {
             balancer.lb.closed(target);
             balancer.release();
         }
+        if let Some(pooling) = &mut self.sources[id].pooling {
+            pooling.pools[client as usize].close(connection.slot);
+        }
+        let source = &self.sources[id];
         if connection.opened
             && let Approach::Server(server, _) = source.clients[client as usize].approach
         {
@@ -92,9 +105,10 @@ impl Cluster {
         }
         self.record_end(key, &request, outcome, ctx);
         match outcome {
-            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => {
+            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout if !self.leaves_lane(&request, Some(outcome), ctx.now()) => {
                 self.hang_up(request.source, request.client, &request.connection, ctx.now())
             }
+            Outcome::Reset | Outcome::LbBadGateway | Outcome::LbTimeout => {}
             _ => self.unanswered(&request, ctx.now()),
         }
         self.goes_on(request.source, request.client, ctx);
@@ -103,6 +117,9 @@ impl Cluster {
     /// A client waits for an answer no longer, and has heard of no reason. It closes its connection; but UDP has none: the
     /// client's next request has the same ports, and follows the same entry until kube-proxy removes it.
     fn unanswered(&mut self, request: &Request, now: SimTime) {
+        if self.leaves_lane(request, None, now) {
+            return;
+        }
         let source = &mut self.sources[request.source];
         let idle = &mut source.clients[request.client as usize].idle;
         let keeps = source.protocol == Protocol::Udp && source.max_idle.is_some_and(|max| idle.len() < max as usize);
@@ -161,7 +178,7 @@ impl Cluster {
             Outcome::NameError | Outcome::DnsFailure => Place::Dns,
             Outcome::LinkDrop => Place::Network,
             Outcome::TimedOut | Outcome::CircuitOpen => match request.stage {
-                Stage::AtClient => Place::Client,
+                Stage::AtClient | Stage::AtPool => Place::Client,
                 Stage::InPod => at_pod(),
                 _ if outcome == Outcome::CircuitOpen => Place::LoadBalancer,
                 Stage::AtLoadBalancer => Place::LoadBalancer,

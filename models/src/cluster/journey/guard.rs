@@ -93,6 +93,16 @@ impl Cluster {
                 }
             }
         }
+        while let Some((lane, key)) = self.next_of_pool(id, client) {
+            if let Some(&(mut request)) = self.requests.get(key) {
+                (request.lost, request.result, request.stage) = (false, Outcome::Completed, Stage::ToClient);
+                if let Some(at) = self.over_lane(key, &mut request, lane, ctx) {
+                    let vertex = self.leaves_client(key, &mut request, at, ctx);
+                    self.rest(key, request, at, vertex, ctx);
+                }
+            }
+        }
+        self.watch_pool(id, client, ctx);
         if let Some(balancer) = self.sources[id].balancer {
             self.balancer_goes_on(balancer, ctx);
         }

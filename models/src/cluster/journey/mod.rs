@@ -7,6 +7,8 @@ mod call;
 mod end;
 mod gateway;
 mod guard;
+mod pool;
+mod rounds;
 mod serve;
 mod travel;
 

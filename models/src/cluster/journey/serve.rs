@@ -15,8 +15,16 @@ impl Cluster {
         let Some(request) = self.requests.get_mut(key) else { return };
         let id = request.connection.pod;
         let pod = &self.pods[id];
+        // The kernel sends what it has of an answer, whatever becomes of the process.
+        if request.phase.flight().is_some() && pod.process != Process::Gone {
+            return self.replies(key, ctx);
+        }
         match pod.process {
             _ if pod.hangs() => return self.wait_for_process(key, ctx),
+            // The process that had the connection is no more: its kernel knows no such connection.
+            Process::Running if request.tries > 0 && !request.fresh && pod.listens_since > request.joined => {
+                return self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx);
+            }
             Process::Running => {}
             Process::Stopping if !request.fresh && self.workloads[pod.workload].at_sigterm == AtSigterm::DrainConnections => {}
             // A connection the Pod accepted while it lived is served to its end, but a stopped listener
@@ -26,6 +34,9 @@ impl Cluster {
                 return self.send_back(key, result, self.pod_vertex(id), ctx);
             }
             Process::Gone => return self.lose(key, Outcome::Blackhole, ctx),
+        }
+        if request.phase.is_handshake() {
+            return self.replies(key, ctx);
         }
         request.enter(now);
         self.take_in(key, ctx);
@@ -42,6 +53,9 @@ impl Cluster {
             return self.lose(key, Outcome::BacklogFull, ctx);
         }
         pod.pace.connects += u32::from(connects);
+        if connects && request.phase.is_handshake() {
+            return self.replies(key, ctx);
+        }
         pod.pace.arrived.push(key);
         request.enter(ctx.now());
     }
@@ -62,6 +76,9 @@ impl Cluster {
     fn take_in(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         let Some(request) = self.requests.get_mut(key) else { return };
+        if request.phase.is_handshake() {
+            return self.replies(key, ctx);
+        }
         let id = request.connection.pod;
         let pod = &mut self.pods[id];
         // Under processor sharing service starts on arrival; elsewhere the Pod may be as slow then as it is now.

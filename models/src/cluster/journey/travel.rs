@@ -3,16 +3,17 @@
 use super::arrive::flow_key;
 use crate::circuit_breaker::Admission;
 use crate::cluster::request::{Back, BalancedTo};
-use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Request, Stage};
+use crate::cluster::{Cluster, Connection, Ctx, Event, Outcome, Phase, Request, Stage};
 use crate::dataplane::{Approach, Forward, Full, Refusal, Verdict};
 use crate::ids::VertexId;
 use crate::load_balancer::{ClientAddress, Target};
 use crate::network::{Leg, Transit};
+use crate::pool::NO_SLOT;
 use crate::spec::Protocol;
 use svcsim_engine::{Key, SimDuration, SimTime};
 
-/// A reset, an ICMP error or a bare 503 is a small packet.
-const ERROR_BYTES: u32 = 100;
+/// A reset, an ICMP error, a bare 503, a packet of a handshake or an acknowledgement is a small packet.
+pub(super) const SMALL: u64 = 100;
 
 impl Cluster {
     /// A message is where it was expected: at the end of its leg, or before a link that queues.
@@ -41,11 +42,12 @@ impl Cluster {
                 self.store(key, request);
                 return self.lose(key, Outcome::Blackhole, ctx);
             }
+            let bytes = self.message_bytes(r);
             let stream = &mut self.sources[r.source].streams.network;
-            let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, message_bytes(r), stream) {
+            let (arrival, vertex_then, hops) = match self.network.advance(now, at, leg, bytes, stream) {
                 Transit::Arrived { at, hops } => (at, leg.to, hops),
                 Transit::Continues { vertex: next, at: then, hops } => {
-                    r.hops = r.hops.saturating_add(hops as u16);
+                    r.hops = r.hops.saturating_add(hops.min(255) as u8);
                     if followed {
                         self.probe_crossing(r, leg, next, at, then);
                     }
@@ -60,12 +62,15 @@ impl Cluster {
                 self.probe_crossing(r, leg, leg.to, at, arrival);
             }
             (at, vertex, under_way) = (arrival, vertex_then, false);
-            r.hops = r.hops.saturating_add(hops as u16);
+            r.hops = r.hops.saturating_add(hops.min(255) as u8);
             if r.stage == Stage::BackToLoadBalancer && !r.ended && r.connection.target().is_some() && self.proxying(r).is_some() {
                 if at > now {
                     return self.rest(key, request, at, vertex, ctx);
                 }
                 self.balancer_hears(r, ctx);
+                if r.result == Outcome::Completed {
+                    r.phase = self.answer_phase(r);
+                }
             }
             if !r.decides() {
                 let came = at;
@@ -94,6 +99,11 @@ impl Cluster {
                 return self.rest(key, request, at, vertex, ctx);
             }
             match r.stage {
+                // The connection ends here, where there is nothing to choose before the request itself.
+                Stage::ToLoadBalancer if r.phase != Phase::EXCHANGE && self.proxying(r).is_some() => {
+                    at += self.load_balancer_delay(r);
+                    (r.stage, r.result) = (Stage::ToClient, Outcome::Completed);
+                }
                 Stage::ToLoadBalancer => match self.balancer_admits(key, r, ctx) {
                     Admission::Goes => {
                         at += self.choose_target(r, followed, now);
@@ -146,7 +156,7 @@ impl Cluster {
             Stage::ToLoadBalancer | Stage::BackToLoadBalancer | Stage::AtLoadBalancer => self.network.edge(),
             Stage::ToEntry | Stage::BackToEntry => self.nodes[r.connection.entry].vertex,
             Stage::ToPod | Stage::InPod => self.pod_vertex(r.connection.pod),
-            Stage::ToClient | Stage::AtClient => self.sources[r.source].clients[r.client as usize].vertex,
+            Stage::ToClient | Stage::AtClient | Stage::AtPool => self.sources[r.source].clients[r.client as usize].vertex,
         }
     }
 
@@ -224,14 +234,15 @@ impl Cluster {
     /// The packet of a flow over UDP comes to another Node than before: to that Node it is the first. The entry at the old one
     /// is left to expire.
     fn begin_again(&mut self, r: &mut Request, now: SimTime) {
-        self.hang_up(r.source, r.client, &r.connection, now);
-        r.connection = Connection { flow: r.connection.flow, ..Connection::NONE };
+        let Connection { flow, slot, .. } = r.connection;
+        self.hang_up(r.source, r.client, &Connection { slot: NO_SLOT, ..r.connection }, now);
+        r.connection = Connection { flow, slot, ..Connection::NONE };
         r.fresh = true;
     }
 
     /// The entry Node's proxy chooses a Pod for a new connection; the choice holds for all its later packets. Returns the time
     /// that it took, or why the packet vanishes.
-    fn choose_pod(&mut self, r: &mut Request, now: SimTime) -> Result<SimDuration, Outcome> {
+    pub(super) fn choose_pod(&mut self, r: &mut Request, now: SimTime) -> Result<SimDuration, Outcome> {
         let source = &self.sources[r.source];
         let (entry, client) = (r.connection.entry, &source.clients[r.client as usize]);
         let verdict = match client.approach {
@@ -307,6 +318,9 @@ impl Cluster {
             self.probe_answers(&request, result, ctx.now());
         }
         request.result = result;
+        if result == Outcome::Completed && request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
+            request.phase = self.answer_phase(&request);
+        }
         request.stage = match request.connection.back {
             Back::ThroughEntry => Stage::BackToEntry,
             Back::ThroughLoadBalancer => Stage::BackToLoadBalancer,
@@ -326,17 +340,9 @@ impl Request {
             // A SYN sent again follows the entry that an earlier one left.
             Stage::ToEntry => self.fresh && !self.connection.opened,
             Stage::ToPod | Stage::ToClient => true,
-            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer | Stage::AtClient | Stage::AtLoadBalancer => false,
+            Stage::InPod | Stage::BackToEntry | Stage::BackToLoadBalancer | Stage::AtClient | Stage::AtPool | Stage::AtLoadBalancer => {
+                false
+            }
         }
     }
-}
-
-/// The size of the message that is under way.
-#[inline]
-fn message_bytes(r: &Request) -> u64 {
-    u64::from(match (r.stage, r.result) {
-        (Stage::ToLoadBalancer | Stage::ToEntry | Stage::ToPod, _) => r.request_bytes,
-        (_, Outcome::Completed) => r.response_bytes,
-        _ => ERROR_BYTES,
-    })
 }
