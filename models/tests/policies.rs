@@ -237,3 +237,29 @@ fn what_makes_no_sense_is_told() {
     let outside = problem(&|s| source(s).from = internet());
     assert!(outside.contains("outside the cluster"), "{outside}");
 }
+
+/// Two Pods of speed 1 and 1/2. By weight: each an M/M/1 queue. Shortest expected delay and weighted least connections: stationary laws
+/// of their Markov chains, computed numerically.
+#[test]
+fn unequal_pods_are_as_fast_as_theory_has_it() {
+    let unequal = |speeds: Vec<f64>, weights: Vec<u32>, rate, policy| {
+        let mut spec = queues(speeds.len(), 1, rate, policy);
+        spec.workloads[0].pod.speeds = speeds;
+        balancing(&mut spec).weights = weights;
+        spec
+    };
+    let by_weight = PolicySpec::Random(svcsim_models::balance::random::Spec { weighted: true });
+    let divided = |add| PolicySpec::LeastRequest(least_request::Spec { add, ..least_request::Spec::default() });
+    let cases = [
+        ("by weight", unequal(vec![1.0, 1.0, 2.0], vec![1, 1, 2], 320.0, by_weight), 37.5),
+        ("shortest expected delay", unequal(vec![1.0, 0.5], vec![2, 1], 120.0, divided(1)), 39.56305134),
+        ("weighted least connections", unequal(vec![1.0, 0.5], vec![2, 1], 120.0, divided(0)), 39.38749024),
+    ];
+    for (name, spec, expected) in cases {
+        assert_near(name, means(&spec, 20), expected, 0.02);
+    }
+    let mut nonsense = queues(2, 1, 1.0, named("random"));
+    nonsense.workloads[0].pod.speeds = vec![1.0, 0.0];
+    let problem = check(&nonsense).expect_err("it would never answer").to_string();
+    assert!(problem.starts_with("pods.web.speeds[1]: a speed of 0"), "{problem}");
+}

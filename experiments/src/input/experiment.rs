@@ -492,6 +492,10 @@ fn resolve_files(
             map["empirical"] = json!({ "values": lines.iter().map(|(.., value)| *value).collect::<Vec<_>>() });
             let places = lines.iter().map(place).collect();
             reader.sampled(Samples { field: format!("{path}.empirical.values"), file, text: Arc::clone(&text), places });
+        } else if only(map, "replay") && map["replay"].get("file").is_some() {
+            let field = format!("{path}.replay");
+            let recorded = super::replay::resolve(&map["replay"], &field, dir, files, reader)?;
+            *map = json!({ "replay": recorded });
         } else if only(map, "file") && map["file"].get("path").is_some() {
             let field = format!("{path}.file");
             let spec: FileSpec = reader.typed_at(&map["file"], &field, "")?;

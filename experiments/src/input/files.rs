@@ -42,6 +42,23 @@ impl Files {
         })
     }
 
+    /// A file that may be too large to be read as a whole; whoever has read it says what its digest is.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub fn stream(&self, path: &Path, field: &str) -> Result<super::replay::Streamed, InputError> {
+        let file = std::fs::File::open(path)
+            .and_then(|f| if f.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(f) });
+        let fix = "check the path; paths in an experiment are relative to it";
+        let file = file.map_err(|e| InputError::new(field, format!("{}: {e}", path.display()), fix))?;
+        Ok(super::replay::Streamed::new(file, path))
+    }
+
+    /// The digest of a file that was streamed.
+    pub fn remember(&mut self, path: &Path, digest: String) {
+        self.read.insert(path.to_owned(), digest);
+    }
+
     /// Each file with its digest, by path.
     pub fn digests(&self) -> impl Iterator<Item = (&Path, &str)> {
         self.read.iter().map(|(path, digest)| (path.as_path(), digest.as_str()))

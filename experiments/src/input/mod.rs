@@ -8,6 +8,7 @@ mod hostile;
 pub mod kubernetes;
 pub mod locate;
 mod reader;
+mod replay;
 pub mod topology;
 mod trace;
 pub mod tree;

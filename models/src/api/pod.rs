@@ -43,7 +43,9 @@ pub struct Pod {
     pub life: u32,
     /// Which version of its workload it is, from 1.
     pub revision: u32,
-    /// How fast it works.
+    /// How fast its Node lets it work; 1 is ordinary.
+    pub speed: f64,
+    /// How fast it works for now.
     pub pace: Pace,
     /// What meets its requests.
     pub servers: Servers,
@@ -197,6 +199,7 @@ impl Pod {
             containers_ready: false,
             life: 0,
             revision: 1,
+            speed: 1.0,
             pace: Pace::default(),
             servers,
             caller: 0,

@@ -266,6 +266,8 @@ struct Workload {
     startup: Dist,
     startup_stream: Stream,
     warm_up: Option<WarmUp>,
+    /// How fast its Pods are, by place, over and over.
+    speeds: Vec<f64>,
     /// What its requests call, in the order of steps, and who sends these calls.
     calls: Vec<Call>,
     /// Whether requests leave their servers to others meanwhile.

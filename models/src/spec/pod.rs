@@ -30,6 +30,10 @@ pub struct PodBehaviour {
     /// A Pod that has just begun to listen is slower: cold caches, code not compiled yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<WarmUp>,
+    /// How fast each Pod is, by its place in the workload, over and over: services take their demand divided by it. Absent: all 1.
+    /// Old and new machines, or neighbours that never rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speeds: Vec<f64>,
     /// What the application does at SIGTERM.
     #[serde(default, skip_serializing_if = "AtSigterm::is_default")]
     pub at_sigterm: AtSigterm,
@@ -57,6 +61,7 @@ impl PodBehaviour {
             image_pull: defaults::image_pull(),
             startup: defaults::startup(),
             warm_up: None,
+            speeds: Vec::new(),
             at_sigterm: AtSigterm::default(),
             calls: Vec::new(),
             asynchronous: false,

@@ -211,6 +211,7 @@ impl Cluster {
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,
             warm_up: w.pod.warm_up,
+            speeds: speeds(&field("speeds"), &w.pod.speeds)?,
             calls: Vec::new(),
             asynchronous: w.pod.asynchronous,
             at_sigterm: w.pod.at_sigterm,
@@ -382,6 +383,17 @@ fn autoscaler(spec: &ClusterSpec, w: &WorkloadSpec, streams: &Streams) -> Result
         return error("maxReplicas", problem, "give at least minReplicas");
     }
     Ok(Some(Autoscaler::new(a, common, stream(streams, Purpose::Autoscaler, &w.name))))
+}
+
+/// Speeds that make sense.
+fn speeds(field: &str, speeds: &[f64]) -> Result<Vec<f64>, SpecError> {
+    match speeds.iter().position(|s| !(1e-6..=1e6).contains(s)) {
+        None => Ok(speeds.to_vec()),
+        Some(i) => {
+            let problem = format!("a speed of {}; expected 0.000001 to 1000000", speeds[i]);
+            Err(SpecError::new(format!("{field}[{i}]"), problem, "give 1 for a Pod of ordinary speed, 0.5 for one half as fast"))
+        }
+    }
 }
 
 /// `--max-endpoints-per-slice`, which kube-controller-manager takes from 1 to 1000.

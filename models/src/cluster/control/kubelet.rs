@@ -25,7 +25,12 @@ impl Cluster {
         let servers = Servers::new(w.discipline, w.concurrency, w.queue_limit);
         let ip = self.pod_address(node);
         let pod = self.pods.push(Pod::new((replica, workload), node, ip, servers));
-        if self.workloads[workload].probed {
+        let w = &self.workloads[workload];
+        let place = self.replicas[replica].place as usize;
+        if let Some(speed) = place.checked_rem(w.speeds.len()).and_then(|i| w.speeds.get(i)) {
+            self.pods[pod].speed = *speed;
+        }
+        if w.probed {
             self.pods[pod].keep_latencies();
         }
         self.add_caller(pod);

@@ -213,7 +213,7 @@ fn begin_service(pod: &Pod, w: &Workload, (id, key): (PodId, Key), request: &mut
 #[inline]
 fn takes(pod: &Pod, w: &Workload, demand: SimDuration, now: SimTime) -> SimDuration {
     let cold = w.warm_up.zip(pod.cold_since).map_or(1.0, |(warm, since)| warm.factor_after(now.since(since)));
-    let factor = pod.pace.slow * cold;
+    let factor = pod.pace.slow * cold / pod.speed;
     if factor == 1.0 { demand } else { SimDuration::from_nanos_f64(demand.as_nanos() as f64 * factor) }
 }
 
