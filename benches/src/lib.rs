@@ -129,6 +129,7 @@ fn cluster(
         request_size: DistSpec::Constant(Bytes(1_000)),
         response_size: DistSpec::Constant(Bytes(10_000)),
         timeout: None,
+        keys: None,
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,

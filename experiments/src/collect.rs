@@ -389,6 +389,7 @@ fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
         assumptions: experiment.metadata.assumptions.clone(),
         not_modelled: loaded.not_modelled.clone(),
         warnings: warnings(loaded, design, specs),
+        ranking: experiment.ranking.clone(),
         expectations: Vec::new(),
     }
 }

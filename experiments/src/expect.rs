@@ -13,6 +13,7 @@ use crate::output::format::{interval, number, unit_of};
 use crate::output::tables::{About, Results, Verdict};
 use crate::statistics::t_interval;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
 
@@ -60,6 +61,26 @@ enum Relation {
 /// A name that the experiment does not have, or a claim without one sound condition.
 pub(crate) fn claims(experiment: &Experiment, design: &Design) -> Result<Vec<Claim>, InputError> {
     experiment.expect.iter().enumerate().map(|(i, section)| claim(section, &format!("expect[{i}]"), experiment, design)).collect()
+}
+
+/// Whether what is to be ranked exists.
+///
+/// # Errors
+/// A name that the experiment does not have.
+pub(crate) fn check_ranking(experiment: &Experiment, design: &Design) -> Result<(), InputError> {
+    let Some(ranking) = &experiment.ranking else { return Ok(()) };
+    let Some(at) = design.factors.iter().position(|f| *f == ranking.factor) else {
+        return Err(unknown("ranking.factor", "factor", &ranking.factor, design.factors.iter()));
+    };
+    let known = measures::known();
+    if !known.iter().any(|(name, _)| *name == ranking.metric) {
+        return Err(unknown("ranking.metric", "metric", &ranking.metric, known.iter().map(|(name, _)| name)));
+    }
+    let levels: BTreeSet<&String> = design.points.iter().map(|p| &p.levels[at]).collect();
+    match ranking.controls.iter().position(|c| !levels.contains(c)) {
+        Some(i) => Err(unknown(&format!("ranking.controls[{i}]"), "level", &ranking.controls[i], levels.into_iter())),
+        None => Ok(()),
+    }
 }
 
 fn claim(section: &ExpectSection, field: &str, experiment: &Experiment, design: &Design) -> Result<Claim, InputError> {

@@ -121,6 +121,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         request_size: constant(Bytes(1_000)),
         response_size: constant(Bytes(10_000)),
         timeout: None,
+        keys: None,
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,

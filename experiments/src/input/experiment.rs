@@ -77,12 +77,33 @@ pub struct Experiment {
     /// What clients were promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<SloSection>,
+    /// Which factor's levels the report ranks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<RankingSection>,
     /// What is varied and how often it is repeated.
     #[serde(default)]
     pub design: DesignSection,
     /// What the results must show; `run` fails if they do not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<ExpectSection>,
+}
+
+/// `ranking: {factor: policy, metric: latency_p99, controls: [leastWork, busiest]}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RankingSection {
+    /// The factor whose levels are ranked, in each combination of the others' levels.
+    pub factor: String,
+    /// By which metric; less is better.
+    #[serde(default = "latency_p99")]
+    pub metric: String,
+    /// Levels that are there only to compare with: oracles, and what nobody would do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<String>,
+}
+
+fn latency_p99() -> String {
+    "latency_p99".to_owned()
 }
 
 /// A service level objective.
@@ -253,7 +274,7 @@ fn default_replications() -> u32 {
     10
 }
 
-/// One factor: either `path` with a list of `levels`, or a `name` with `levels` that each set some fields.
+/// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FactorSection {
@@ -263,7 +284,7 @@ pub struct FactorSection {
     /// The field that is varied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// A list of values for `path`; or a map from a level's name to the fields that it sets.
+    /// Values of `path`, as a list or each with a name; or, without a path, a map from a level's name to the fields that it sets.
     pub levels: Value,
 }
 
@@ -390,6 +411,10 @@ impl Loaded {
                 (Some(path), Value::Array(levels)) if path == field => {
                     let level = levels.iter().position(|level| level == value)?;
                     Some((format!("{at}.path"), format!("{at}.levels[{level}]")))
+                }
+                (Some(path), Value::Object(levels)) if path == field => {
+                    let (label, _) = levels.iter().find(|(_, level)| *level == value)?;
+                    Some((format!("{at}.path"), format!("{at}.levels.{label}")))
                 }
                 (None, Value::Object(levels)) => {
                     let (label, _) = levels.iter().find(|(_, fields)| fields.get(field) == Some(value))?;
@@ -654,9 +679,15 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
                 None => Ok(levels),
             }
         }
-        (Some(_), _) => {
-            Err(error(".levels", "expected a list of values for the `path`, one at least", "write e.g. `levels: [10ms, 20ms]`"))
+        (Some(path), Value::Object(map)) if !map.is_empty() => {
+            can_vary(path).map_err(|(problem, fix)| error(".path", &problem, &fix))?;
+            Ok(map.iter().map(|(label, value)| (label.clone(), vec![(path.clone(), value.clone())])).collect())
         }
+        (Some(_), _) => Err(error(
+            ".levels",
+            "expected values for the `path`, one at least",
+            "write e.g. `levels: [10ms, 20ms]`, or `levels: {fast: 10ms, slow: 20ms}`",
+        )),
         (None, Value::Object(map)) if !map.is_empty() => {
             let level = |(label, fields): (&String, &Value)| {
                 let at = format!(".levels.{label}");
@@ -680,7 +711,7 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
 fn can_vary(path: &str) -> Result<(), (String, String)> {
     let head = path.split(['.', '[']).next().unwrap_or(path);
     match head {
-        "apiVersion" | "kind" | "metadata" | "slo" | "design" | "expect" => {
+        "apiVersion" | "kind" | "metadata" | "slo" | "design" | "expect" | "ranking" => {
             let problem = format!("`{path}` cannot be varied: no run depends on it");
             Err((problem, "name a field under network, pods, traffic, ..., or of a Kubernetes object".to_owned()))
         }

@@ -9,6 +9,7 @@ pub(crate) mod findings;
 pub(crate) mod format;
 pub(crate) mod plots;
 pub(crate) mod provenance;
+mod ranking;
 pub(crate) mod report;
 mod safe_level;
 pub(crate) mod tables;

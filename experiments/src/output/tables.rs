@@ -7,6 +7,7 @@
 //! elsewhere, and are ignored when reading (they are known from `about.json`). Floats are written in the shortest form that reads
 //! back as the same number.
 
+use crate::input::experiment::RankingSection;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -51,6 +52,9 @@ pub(crate) struct About {
     pub(crate) not_modelled: Vec<String>,
     /// What a reader has to know before believing a number.
     pub(crate) warnings: Vec<String>,
+    /// What is ranked, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ranking: Option<RankingSection>,
     /// Whether the results are as the experiment said that they would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) expectations: Vec<Verdict>,

@@ -93,6 +93,7 @@ pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Fai
     let loaded = Loaded::read(path, sets)?;
     let design = Design::of(&loaded.experiment.design).map_err(|e| loaded.placed(e))?;
     let claims = expect::claims(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
+    expect::check_ranking(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     let specs = execute::specs(&loaded, &design)?;
     Ok(Planned { loaded, design, specs, claims })
 }

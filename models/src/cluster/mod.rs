@@ -113,6 +113,8 @@ pub enum Purpose {
     Calls = 44,
     /// How long users think, and how many requests they make.
     Users = 45,
+    /// Keys of a source's requests.
+    Keys = 46,
 }
 
 /// The model: every state there is.
@@ -331,6 +333,8 @@ struct Source {
     balancer: Option<BalancerId>,
     /// How packets that a load balancer hands on are addressed, and those of others.
     address: Address,
+    /// Cumulative shares of the requests' keys.
+    keys: Option<Vec<f64>>,
     /// Cumulative shares of the clients; none: all send alike.
     shares: Option<Vec<f64>>,
     resolver: Option<Resolver>,
@@ -391,6 +395,7 @@ struct SourceStreams {
     probes: Stream,
     lots: Stream,
     users: Stream,
+    keys: Stream,
 }
 
 /// Somebody who sends when the last request is over.

@@ -29,6 +29,9 @@ pub struct TrafficSpec {
     /// How often each client sends.
     #[serde(default, skip_serializing_if = "Popularity::is_even")]
     pub popularity: Popularity,
+    /// What policies that hash may go by; absent: every request has the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeysSpec>,
     /// How many translating addresses all clients outside are behind (carrier-grade NAT, a proxy); absent: each has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_addresses: Option<u32>,
@@ -80,6 +83,7 @@ impl TrafficSpec {
             arrivals: crate::workload::ArrivalsSpec::Poisson(crate::workload::poisson::Spec { rate: crate::units::Rate(1.0) }),
             clients: defaults::clients(),
             popularity: Popularity::Even,
+            keys: None,
             behind_addresses: None,
             dns: None,
             balancing: None,
@@ -94,6 +98,17 @@ impl TrafficSpec {
             outlier_detection: None,
         }
     }
+}
+
+/// `keys: {count: 10000, zipf: 0.9}`: which row, path or user each request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeysSpec {
+    /// How many there are.
+    pub count: u32,
+    /// The k-th is asked for in proportion to `k^-zipf`; 0: all alike.
+    #[serde(default)]
+    pub zipf: f64,
 }
 
 /// TCP of the clients' kernel. UDP sends nothing again.

@@ -10,6 +10,7 @@ use super::around_events::{self, Around};
 use super::findings::{self, Finding, causes, words};
 use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
+use super::ranking::{self, Ranked};
 use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
 use super::tables::{Results, Verdict};
 use super::view::{Case, Estimate, View};
@@ -91,6 +92,12 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         ("seed".to_owned(), about.seed.to_string()),
         ("svcsim".to_owned(), about.version.clone()),
     ]));
+    if let Some(ranked) = ranking::ranked(&view) {
+        blocks.push(Block::Heading(format!("{} ranked by {}", ranked.factor, ranked.metric)));
+        blocks.push(Block::Bullets(ranked.sentences()));
+        blocks.push(Block::Table(overall_table(&ranked)));
+        blocks.push(Block::Table(ranking_table(&ranked)));
+    }
     blocks.push(Block::Heading("Figures".to_owned()));
     let maps = figures.iter().filter(|f| f.name.starts_with("topology_map_")).count();
     blocks.extend(figures[..figures.len() - maps].iter().cloned().map(Block::Figure));
@@ -204,6 +211,52 @@ fn metric_table(view: &View<'_>, caption: &str, metrics: &[&str]) -> Option<Tabl
         std::iter::once(Cell::text(case.label.clone())).chain(cells).collect()
     };
     Some(Table { caption: caption.to_owned(), head: head.collect(), rows: view.cases.iter().map(row).collect() })
+}
+
+fn overall_table(ranked: &Ranked) -> Table {
+    let all = ranked.conditions.len();
+    let head = ["", "best, or not told apart from it, in", "times the best (geometric mean)", "at worst", "where", "breaks in"];
+    let row = |o: &ranking::Overall| {
+        let name = if o.control { format!("{} (control)", o.level) } else { o.level.clone() };
+        vec![
+            Cell::text(name),
+            Cell::number(format!("{} of {all}", o.best_in), o.best_in as f64),
+            Cell::number(number(o.times), o.times),
+            Cell::number(number(o.worst.0), o.worst.0),
+            Cell::text(o.worst.1.clone()),
+            Cell::number(format!("{} of {all}", o.breaks_in.len()), o.breaks_in.len() as f64),
+        ]
+    };
+    let caption = format!(
+        "{} over all {all} conditions. It breaks where its {} is more than twice the best one's, or it loses 1 % of the requests more than \
+         who loses least.",
+        ranked.factor, ranked.metric
+    );
+    Table { caption, head: head.map(str::to_owned).to_vec(), rows: ranked.overall.iter().map(row).collect() }
+}
+
+fn ranking_table(ranked: &Ranked) -> Table {
+    let head = ["condition", "rank", ranked.factor.as_str(), ranked.metric.as_str(), "times the best", "lost", ""];
+    let row = |label: &str, rank: usize, p: &ranking::Place| {
+        let (times, ends) = ranking::shown(p.ratio);
+        let remark = match (p.control, p.breaks) {
+            (true, _) => "control",
+            (false, true) => "breaks",
+            (false, false) => "",
+        };
+        vec![
+            Cell::text(label),
+            Cell::number(rank.to_string(), rank as f64),
+            Cell::text(p.level.clone()),
+            Cell::number(number(p.mean), p.mean),
+            Cell { text: times, small: ends, key: Some(p.ratio.map_or(1.0, |(times, _)| times)) },
+            Cell::number(ranking::lost(p), p.lost),
+            Cell::text(remark),
+        ]
+    };
+    let rows = ranked.conditions.iter().flat_map(|c| c.places.iter().enumerate().map(|(i, p)| row(&c.label, i + 1, p))).collect();
+    let caption = "Condition by condition: paired ratios to the best, with intervals that hold together in each condition".to_owned();
+    Table { caption, head: head.map(str::to_owned).to_vec(), rows }
 }
 
 fn losses_table(view: &View<'_>) -> Option<Table> {

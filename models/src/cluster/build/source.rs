@@ -107,6 +107,7 @@ impl Cluster {
                 Via::LoadBalancer if balanced && spec.load_balancer.parameters.arrival == Arrival::NodePort => Address::NodePort,
                 Via::LoadBalancer => Address::LoadBalancer(0),
             },
+            keys: keys(&field("keys"), t)?,
             shares: shares(&field("popularity"), t)?,
             resolver: dns.map(|dns| Resolver::build(&dns, cnames, &field("dns"))).transpose()?,
             balancing: balancing.clone(),
@@ -145,6 +146,7 @@ impl Cluster {
                 probes: stream(Purpose::LoadProbes),
                 lots: stream(Purpose::Calls),
                 users: stream(Purpose::Users),
+                keys: stream(Purpose::Keys),
             },
         };
         let places = if t.clients == 0 { Vec::new() } else { self.client_places(&field("from"), &t.from)? };
@@ -355,15 +357,34 @@ fn shares(field: &str, t: &TrafficSpec) -> Result<Option<Vec<f64>>, SpecError> {
         let problem = format!("an exponent of {exponent}; expected 0 (even) to 10");
         return Err(SpecError::new(format!("{field}.zipf.exponent"), problem, "give an exponent such as 1"));
     }
+    Ok(Some(zipf(t.clients, exponent)))
+}
+
+/// Cumulative shares of the requests' keys.
+fn keys(field: &str, t: &TrafficSpec) -> Result<Option<Vec<f64>>, SpecError> {
+    let Some(keys) = t.keys else { return Ok(None) };
+    if keys.count == 0 || keys.count > MOST {
+        let problem = format!("{} keys; expected 1 to {MOST}", keys.count);
+        return Err(SpecError::new(format!("{field}.count"), problem, "give the number of different keys"));
+    }
+    if !(0.0..=10.0).contains(&keys.zipf) {
+        let problem = format!("an exponent of {}; expected 0 (even) to 10", keys.zipf);
+        return Err(SpecError::new(format!("{field}.zipf"), problem, "give an exponent such as 1"));
+    }
+    Ok(Some(zipf(keys.count, keys.zipf)))
+}
+
+/// Cumulative shares of `n` things, the k-th in proportion to `k^-exponent`.
+fn zipf(n: u32, exponent: f64) -> Vec<f64> {
     let mut sum = 0.0;
-    let mut shares: Vec<f64> = (1..=t.clients)
+    let mut shares: Vec<f64> = (1..=n)
         .map(|k| {
             sum += libm::pow(f64::from(k), -exponent);
             sum
         })
         .collect();
     shares.iter_mut().for_each(|s| *s /= sum);
-    Ok(Some(shares))
+    shares
 }
 
 /// The place of the port that is dialled.

@@ -10,6 +10,7 @@ use crate::pool::NO_SLOT;
 use crate::spec::{AtSigterm, Protocol, Via};
 use crate::workload::{Arrivals, Calls, Paced, Recorded};
 use std::net::{IpAddr, Ipv4Addr};
+use svcsim_engine::random::Stream;
 use svcsim_engine::{Id, Key, SimDuration, SimTime};
 
 impl Cluster {
@@ -44,7 +45,8 @@ impl Cluster {
             // Who is down sends nothing.
             return self.user_goes_on(id, user, ctx);
         }
-        let mut request = Request { caller: user, ..Request::new(now, (id, client), demand, sizes) };
+        let key = source.keys.as_ref().map_or(0, |shares| drawn(shares, &mut source.streams.keys));
+        let mut request = Request { caller: user, key, ..Request::new(now, (id, client), demand, sizes) };
         if source.workload.is_some_and(|w| !self.workloads[w].calls.is_empty()) {
             request.lot = source.streams.lots.next_u64();
         }
@@ -291,6 +293,12 @@ impl Cluster {
     }
 }
 
+/// A place by its share.
+fn drawn(shares: &[f64], stream: &mut Stream) -> u32 {
+    let u = stream.uniform();
+    shares.partition_point(|s| *s <= u).min(shares.len() - 1) as u32
+}
+
 /// What a load balancer may know of a client's connection.
 pub(in crate::cluster) fn flow_key(client: IpAddr, flow: u32) -> FlowKey {
     FlowKey { client, client_port: source_port(flow), hash: flow }
@@ -318,10 +326,7 @@ impl Source {
         let n = self.clients.len() as u32;
         match &self.shares {
             None => self.streams.clients.below(n),
-            Some(shares) => {
-                let u = self.streams.clients.uniform();
-                (shares.partition_point(|s| *s <= u) as u32).min(n - 1)
-            }
+            Some(shares) => drawn(shares, &mut self.streams.clients),
         }
     }
 }
