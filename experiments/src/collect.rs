@@ -9,10 +9,10 @@ use crate::output::tables::{
     About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
     TimelineRow, VertexRow,
 };
-use crate::statistics::t_interval;
 use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
+use svcsim_engine::stats::t_interval;
 use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
 use svcsim_models::ids::{NodeId, ReplicaId};

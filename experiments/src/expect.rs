@@ -11,11 +11,10 @@ use crate::input::tree;
 use crate::measures;
 use crate::output::format::{interval, number, unit_of};
 use crate::output::tables::{About, Results, Verdict};
-use crate::statistics::t_interval;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use svcsim_engine::SimDuration;
+use svcsim_engine::stats::t_interval;
 
 /// Confidence of the intervals that claims are judged by.
 const CONFIDENCE: f64 = 0.95;

@@ -9,7 +9,6 @@ mod expect;
 mod input;
 mod measures;
 mod output;
-mod statistics;
 mod validate;
 mod verbs;
 

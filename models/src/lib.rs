@@ -13,6 +13,8 @@
 //! | [`dns`] | how clients find addresses by name |
 //! | [`explain`] | one request followed step by step |
 //! | [`maglev`] | Maglev tables, for load balancers and data planes |
+//! | [`balance`] | how a client, a sidecar or a gateway chooses a Pod: policies, one file each |
+//! | [`lab`] | policies of your own, tried and compared in a test |
 //! | [`workload`] | when requests arrive |
 //! | [`retry`] | how clients try again |
 //! | [`circuit_breaker`], [`outlier_detection`] | how clients and proxies fail fast, and avoid who fails |
@@ -28,6 +30,7 @@ pub mod dataplane;
 pub mod dns;
 pub mod explain;
 pub mod ids;
+pub mod lab;
 pub mod load_balancer;
 pub mod maglev;
 pub mod network;

@@ -4,8 +4,8 @@ use super::findings::words;
 use super::format::{interval, list, number, percent, unit_of};
 use super::tables::{EventRow, Results};
 use super::view::{Case, Estimate, View};
-use crate::statistics::t_interval;
 use std::collections::BTreeMap;
+use svcsim_engine::stats::t_interval;
 
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;

@@ -123,7 +123,7 @@ impl Ranking {
             if differences.len() > 1 && differences.iter().all(|d| *d == 0.0) {
                 return Standing::Same;
             }
-            match crate::statistics::t_interval(&differences, confidence) {
+            match svcsim_engine::stats::t_interval(&differences, confidence) {
                 Some(t) if t.low > 0.0 || t.high < 0.0 => Standing::Differs { mean: t.mean, low: t.low, high: t.high },
                 Some(t) => Standing::Tied { mean: t.mean, low: t.low, high: t.high },
                 None => Standing::Unknown { mean: mean - best_mean },
@@ -560,7 +560,7 @@ fn not_worse(view: &View<'_>, cases: Vec<usize>, metric: &str, slack: impl Fn(f6
     let confidence = 1.0 - (1.0 - CONFIDENCE) / (cases.len().saturating_sub(1)).max(1) as f64;
     let is_worse = |i: usize| {
         let differences = view.differences(&view.cases[best], &view.cases[i], metric);
-        match crate::statistics::t_interval(&differences, confidence) {
+        match svcsim_engine::stats::t_interval(&differences, confidence) {
             Some(t) => t.low > 0.0 && t.mean > slack,
             None => mean(i) - mean(best) > slack,
         }

@@ -271,7 +271,7 @@ fn about(points: usize, replications: u32) -> About {
 
 fn summarise(r: &mut Results, per_point: &BTreeMap<(u32, &str), Vec<f64>>, replications: u32) {
     for ((point, metric), values) in per_point {
-        let interval = crate::statistics::t_interval(values, 0.95);
+        let interval = svcsim_engine::stats::t_interval(values, 0.95);
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         let unit = r.runs.iter().find(|x| x.metric == *metric).map(|x| x.unit.clone()).unwrap_or_default();
         r.summary.push(SummaryRow {

@@ -112,7 +112,7 @@ fn condition(view: &View<'_>, label: String, members: &[(&str, &Case)], metric: 
     let place = |&(level, case, mean): &(&str, &Case, f64)| {
         let ratio = (case != best).then(|| {
             let logs = log_ratios(view, best, case, metric);
-            let interval = crate::statistics::t_interval(&logs, confidence);
+            let interval = svcsim_engine::stats::t_interval(&logs, confidence);
             interval.map_or((mean / best_mean, None), |t| (libm::exp(t.mean), Some((libm::exp(t.low), libm::exp(t.high)))))
         });
         let breaks = loses(case) || ratio.is_some_and(|(times, _)| times > TIMES);

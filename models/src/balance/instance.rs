@@ -3,6 +3,7 @@
 use super::locality::{self, LocalitySpec, Zone};
 use super::{Answer, Ask, BalancingSpec, Host, Picker, Report, World};
 use crate::api::{EndpointSet, PortEndpoints};
+use crate::cluster::{Candidate, candidate};
 use crate::ids::{PodId, ZoneId};
 use crate::spec::SpecError;
 use std::collections::BTreeMap;
@@ -161,6 +162,21 @@ impl Balance {
         let ask = ask.among(self.instance.of).with_slow_start(self.spec.slow_start);
         let place = group.picker.pick(&ask, &mut self.stream)?;
         group.hosts.get(place).map(|h| h.id)
+    }
+
+    /// What a choice would be made from now, and how old the loads are.
+    pub(crate) fn candidates(&self, hash: u64, demand: SimDuration, world: &dyn World, now: SimTime) -> (Vec<Candidate>, SimDuration) {
+        let mut age = SimDuration::ZERO;
+        let mut all = Vec::new();
+        for group in &self.groups {
+            let ask = Ask::new(&group.hosts, world, self.spec.signal, hash, demand, now);
+            let ask = ask.among(self.instance.of).with_slow_start(self.spec.slow_start);
+            let scores = group.picker.scores(&ask);
+            let score = |at: usize| scores.as_ref().and_then(|s| s.get(at)).copied();
+            all.extend(group.hosts.iter().enumerate().map(|(at, h)| candidate(h, ask.load(at), score(at), ask.work(at))));
+            age = ask.age();
+        }
+        (all, age)
     }
 
     /// A request was sent to `pod`. Whom to probe now.

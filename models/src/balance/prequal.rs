@@ -3,13 +3,13 @@
 //!
 //! Source: Wydrowski et al., *Load is not what you should balance: Introducing Prequal*, NSDI 2024, section 4: `probe_rate` probes a
 //! request to hosts drawn at random without replacement; a pool of 16; an entry is used at most
-//! `b = max(1, (1 + delta) / ((1 - m/n) probe_rate - remove_rate))` times, rounded at random, and not after it is 1 s old; each
+//! `b = max(1, (1 + delta) / ((1 - m/n) probe_rate - remove_rate))` times, rounded so that it is right in the mean, and not after it is 1 s old; each
 //! request one entry more is removed, in turn the oldest and the worst; an entry's requests in flight are raised by one whenever a
 //! request is sent there; hot is what lies above the quantile 0.84 (2^-0.25) of requests in flight. With fewer than two entries any
 //! host is chosen.
 //!
-//! Where the pool is not much smaller than the number of hosts the formula has no positive denominator, and entries are used until
-//! they are too old; that the quantile is taken over the last 128 probes is an assumption. Omitted: error aversion, synchronous mode.
+//! Where the pool is not much smaller than the number of hosts the formula has no positive denominator: entries are then used once,
+//! an assumption; so is that the quantile is taken over the last 128 probes. Omitted: error aversion, synchronous mode.
 
 use super::{Ask, Host, Knows, Picker, Probing, Report};
 use crate::ids::PodId;
@@ -67,13 +67,13 @@ impl Spec {
         if self.pool < FEWEST as u32 || self.pool > 10_000 {
             return error("pool", format!("a pool of {}; expected 2 to 10000", self.pool), "leave it out for 16");
         }
-        Ok(Prequal { spec: self.clone(), entries: Vec::new(), in_flight: VecDeque::new(), removals: 0, hosts: Vec::new() })
+        Ok(Prequal { spec: self.clone(), entries: Vec::new(), in_flight: VecDeque::new(), removals: 0, hosts: Vec::new(), wanted: 0.0 })
     }
 
-    /// How often an entry is used, with so many hosts; none if as often as it is not too old.
-    fn uses(&self, hosts: usize) -> Option<f64> {
+    /// How often an entry is used, with so many hosts.
+    fn uses(&self, hosts: usize) -> f64 {
         let left = (1.0 - f64::from(self.pool) / hosts as f64) * self.probe_rate - self.remove_rate;
-        (left > 0.0).then(|| ((1.0 + self.delta) / left).max(1.0))
+        if left > 0.0 { ((1.0 + self.delta) / left).max(1.0) } else { 1.0 }
     }
 }
 
@@ -97,6 +97,8 @@ pub struct Prequal {
     in_flight: VecDeque<u32>,
     removals: u64,
     hosts: Vec<PodId>,
+    /// What rounding has left over of entries' uses.
+    wanted: f64,
 }
 
 impl Prequal {
@@ -181,7 +183,11 @@ impl Picker for Prequal {
         if self.entries.len() >= self.spec.pool as usize {
             self.entries.remove(0);
         }
-        let uses_left = self.spec.uses(self.hosts.len()).map_or(u32::MAX, |uses| uses.ceil() as u32);
+        let uses = self.spec.uses(self.hosts.len());
+        self.wanted += uses;
+        // Rounded so that it is right in the mean, as the paper does at random.
+        let uses_left = self.wanted as u32;
+        self.wanted -= f64::from(uses_left);
         self.entries.push(Entry { host, in_flight, latency, taken, uses_left });
     }
 }
@@ -237,9 +243,9 @@ mod tests {
     #[test]
     fn entries_are_used_as_often_as_the_formula_says() {
         let spec = Spec::default();
-        assert!((spec.uses(100).expect("finite") - 2.0 / 1.52).abs() < 1e-12);
-        assert_eq!(spec.uses(16), None, "the pool holds everybody");
-        assert_eq!(Spec { delta: 0.0, remove_rate: 0.0, ..spec }.uses(1_000), Some(1.0), "at least once");
+        assert!((spec.uses(100) - 2.0 / 1.52).abs() < 1e-12);
+        assert_eq!(spec.uses(16), 1.0, "the pool holds everybody");
+        assert_eq!(Spec { delta: 0.0, remove_rate: 0.0, ..spec }.uses(1_000), 1.0, "at least once");
     }
 
     #[test]

@@ -17,6 +17,7 @@
 mod addresses;
 mod build;
 mod control;
+mod decisions;
 mod event;
 mod journey;
 mod lint;
@@ -24,10 +25,12 @@ mod probe;
 mod request;
 mod run;
 
+pub use decisions::{Candidate, Decision};
+pub(crate) use decisions::{candidate, decision};
 pub use event::Event;
 pub use lint::{Lint, lint};
 pub use request::{Back, Connection, Outcome, Phase, Request, Stage};
-pub use run::{Followed, check, explain, pods_by_node, run, run_followed};
+pub use run::{Followed, check, decisions, explain, pods_by_node, run, run_followed};
 
 use crate::api::{EndpointSet, Pod};
 use crate::balance::{Balance, BalancingSpec, Report};
@@ -50,6 +53,7 @@ use crate::spec::{
 };
 use crate::workload::{Arrivals, Calls};
 use control::{Asks, Autoscaler, Condition, Evictions, Meter, Planned, Version};
+use decisions::Decisions;
 use journey::{Board, Call, Calling};
 use probe::Probe;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -173,6 +177,8 @@ pub struct Cluster {
     put_by: Vec<Event>,
     conntrack_spec: ConntrackSpec,
     recorder: Recorder,
+    /// Choices of policies, where somebody wants to know.
+    decisions: Option<Decisions>,
     /// Follows one request, where somebody wants to know; most runs have none.
     probe: Option<Box<Probe>>,
     /// The data plane's word, and the load balancer's.

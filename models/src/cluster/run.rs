@@ -1,7 +1,8 @@
 //! One run, from an empty network to a [`RunResult`].
 
+use super::decisions::Decisions;
 use super::probe::Probe;
-use super::{Cluster, Ctx, Purpose, Replica};
+use super::{Cluster, Ctx, Decision, Purpose, Replica};
 use crate::explain::Explanation;
 use crate::ids::{ReplicaId, SourceId};
 use crate::record::{LinkResult, PodResult, Recorded, RunResult};
@@ -55,6 +56,20 @@ pub fn run_followed(
 ) -> Result<Option<(RunResult, Followed)>, SpecError> {
     let cluster = followed(spec, streams, source, request)?;
     Ok(simulate(cluster, spec, keep_going)?.map(|(result, probe)| (result, Followed::of(probe))))
+}
+
+/// The first `most` choices of a run's policies.
+///
+/// # Errors
+/// What is wrong with the spec.
+pub fn decisions(spec: &ClusterSpec, streams: &Streams, most: usize, keep_going: &dyn Fn() -> bool) -> Result<Vec<Decision>, SpecError> {
+    let mut cluster = Cluster::build(spec, streams)?;
+    cluster.decisions = Some(Decisions::new(most));
+    let mut sim = Simulation::new(cluster);
+    sim.act(Cluster::open);
+    let wants_more = |cluster: &Cluster| cluster.decisions.as_ref().is_some_and(Decisions::wants_more);
+    drive(&mut sim, SimTime::ZERO + spec.run.duration, wants_more, keep_going)?;
+    Ok(sim.model.decisions.take().map_or_else(Vec::new, |d| d.made))
 }
 
 /// What a run found, and what following a request found.

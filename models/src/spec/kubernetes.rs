@@ -82,6 +82,31 @@ pub struct WorkloadSpec {
 }
 
 impl WorkloadSpec {
+    /// A Deployment of one Pod that does this, on any Node, with everything else left out; its name is to be said.
+    #[must_use]
+    pub fn new(pod: PodBehaviour) -> Self {
+        Self {
+            name: String::new(),
+            field: String::new(),
+            labels: BTreeMap::new(),
+            replicas: 1,
+            controller: Controller::default(),
+            rollout: RolloutSpec::default(),
+            budget: None,
+            autoscaler: None,
+            cpu_request: None,
+            scheduling: SchedulingSpec::default(),
+            probes: Probes::default(),
+            readiness_gate: false,
+            node_selector: BTreeMap::new(),
+            placed_on: Vec::new(),
+            ports: Vec::new(),
+            termination_grace: SimDuration::from_secs(30),
+            pre_stop: SimDuration::ZERO,
+            pod,
+        }
+    }
+
     /// Whether it has one Pod on each matching Node instead of `replicas`.
     #[must_use]
     pub fn is_daemon(&self) -> bool {

@@ -90,6 +90,7 @@ impl Cluster {
             put_by: Vec::new(),
             conntrack_spec: spec.conntrack.clone(),
             recorder: Recorder::new(&[], 0, SimTime::ZERO),
+            decisions: None,
             probe: None,
             data_plane: spec.data_plane.name(),
             load_balancer: spec.load_balancer.name(),

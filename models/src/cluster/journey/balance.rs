@@ -3,7 +3,8 @@
 
 use crate::api::{EndpointSet, Pod};
 use crate::balance::{Answer, HashOn, Report, World};
-use crate::cluster::{Cluster, Connection, Ctx, Event, LoadProbe, Outcome, Phase, Request, Source, Stage};
+use crate::cluster::decisions::Decisions;
+use crate::cluster::{Cluster, Connection, Ctx, Event, LoadProbe, Outcome, Phase, Request, Source, Stage, decision};
 use crate::dns::Answer as DnsAnswer;
 use crate::ids::{NodeId, PodId, ServiceId, SourceId};
 use crate::maglev::mix64;
@@ -137,7 +138,13 @@ impl Cluster {
         balance.learn((&set, usize::from(*port), turn), avoids, weight, now);
         let hash = hash_of(client.address, request.key, balancing.map(|b| b.hash_on).unwrap_or_default());
         let seen = Seen { pods, board: board.as_ref(), now };
-        balance.pick(hash, request.demand, &seen, now)
+        let wanted = self.decisions.as_ref().is_some_and(Decisions::wants_more);
+        let before = wanted.then(|| balance.candidates(hash, request.demand, &seen, now));
+        let chosen = balance.pick(hash, request.demand, &seen, now);
+        if let (Some((candidates, age)), Some(decisions)) = (before, &mut self.decisions) {
+            decisions.made.push(decision(now, (request.source, request.client), candidates, age, chosen));
+        }
+        chosen
     }
 
     /// The newest endpoints of a Service that a Node has heard of, whether kube-proxy has written rules for them or not.

@@ -3,24 +3,25 @@
 
 /// A mean and where the true one lies with the confidence asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Interval {
+pub struct Interval {
     /// Sample mean.
-    pub(crate) mean: f64,
+    pub mean: f64,
     /// Lower end.
-    pub(crate) low: f64,
+    pub low: f64,
     /// Upper end.
-    pub(crate) high: f64,
+    pub high: f64,
 }
 
 /// The two-sided interval of the mean of `values`; `None` for fewer than two of them or any that is not finite.
-pub(crate) fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
+#[must_use]
+pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     if values.len() < 2 || values.iter().any(|v| !v.is_finite()) {
         return None;
     }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
-    let half = t_quantile(0.5 + confidence / 2.0, n - 1.0) * (variance / n).sqrt();
+    let half = t_quantile(0.5 + confidence / 2.0, n - 1.0) * libm::sqrt(variance / n);
     Some(Interval { mean, low: mean - half, high: mean + half })
 }
 

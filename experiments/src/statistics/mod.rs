@@ -1,5 +1,0 @@
-//! Statistics over replications.
-
-mod interval;
-
-pub(crate) use interval::t_interval;
