@@ -136,6 +136,7 @@ fn cluster(
         balancing: None,
         tcp: TcpSpec::default(),
         retries: None,
+        hedging: None,
         circuit_breaker: None,
         outlier_detection: None,
     };

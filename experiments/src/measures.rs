@@ -74,6 +74,7 @@ fn tell_series(run: &RunResult, series: &SeriesResult, slo: Option<&SloSection>,
         say(&format!("errors_{}", outcome.name()), "requests", Some(series.outcomes[*outcome as usize] as f64));
     }
     say("retries", "requests", Some(series.retries as f64));
+    say("hedges", "requests", (series.hedges > 0).then_some(series.hedges as f64));
     say("retries_refused", "requests", Some(series.retries_refused as f64));
     say("in_flight_at_end", "requests", Some(series.in_flight as f64));
     say("extra_hop_share", "ratio", share(series.extra_hop));

@@ -337,3 +337,49 @@ fn what_is_lost_on_the_way_gives_its_place_back() {
         }
     }
 }
+
+/// A copy helps where a Pod is slow, and not where a request needs long: it needs as long elsewhere.
+#[test]
+fn a_second_copy_helps_where_a_pod_is_slow() {
+    let slow = DistSpec::Bimodal { low: ms(10), high: secs(1), high_probability: 0.05 };
+    let mut spec = spec(nodes_in(&[""]), vec![web(&["n0"], behaviour(slow, 100_000))], traffic(Origin::Cluster, Via::ClusterIP, 200.0));
+    spec.run = RunSpec { duration: secs(220), warm_up: secs(20), window: secs(10) };
+    source(&mut spec).hedging = Some(HedgingSpec { after: ms(50) });
+    let s = series(&spec, 0);
+    assert_eq!(others(&s, &[Outcome::Completed]), 0);
+    assert_chance("sent twice", s.hedges, s.arrivals, 0.05);
+    // A copy has the demand of the request: what is slow is slow again.
+    assert_eq!(s.latency.max().map(|d| d >= secs(1)), Some(true));
+    spec.workloads[0] = web(&["n0", "n0"], behaviour(constant(ms(10)), 100_000));
+    spec.propagation.publish = constant(secs(1_000));
+    spec.workloads[0].pod.backlog = 1_000_000;
+    spec.events.insert(
+        "slow".to_owned(),
+        EventSpec::at(SimDuration::ZERO, Action::PodPause(PodTarget { place: Some(0), ..any_pod_of("web") }))
+            .lasting(constant(secs(1_000))),
+    );
+    let s = series(&spec, 0);
+    // Half of the requests meet the Pod that hangs, and half of their copies do.
+    let (hung, ended) = (s.in_flight, s.arrivals_ever);
+    assert_chance("both copies hang", hung, ended, 0.25);
+    assert_eq!(s.latency.max().map(|d| (d.as_millis_f64() / 10.0).round()), Some(6.0), "50 ms and a service");
+}
+
+/// Copies end once, whatever becomes of them: time-outs, retries, breakers, policies that count.
+#[test]
+fn hedging_goes_with_everything_else() {
+    for via in [Via::ClusterIP, Via::Endpoints] {
+        let pod = PodBehaviour { queue_limit: Some(3), ..behaviour(DistSpec::Exponential { mean: ms(20) }, 1) };
+        let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0", "n1"], pod)], traffic(Origin::Cluster, via, 90.0));
+        let t = source(&mut spec);
+        t.hedging = Some(HedgingSpec { after: ms(15) });
+        t.timeout = Some(ms(80));
+        t.retries = Some(RetrySpec { per_try_timeout: Some(ms(40)), ..RetrySpec::default() });
+        t.circuit_breaker = breaker(5, 5, 5);
+        t.connections = ConnectionsSpec::KeepAlive(KeepAliveSpec::default());
+        crashes(&mut spec, "web", constant(ms(1_700)));
+        let s = series(&spec, 0);
+        assert!(s.hedges > 100 && s.retries > 10 && s.completed() > 20, "{} {} {:?}", s.hedges, s.retries, s.outcomes);
+        assert_eq!(s.ended() + s.in_flight, s.arrivals);
+    }
+}

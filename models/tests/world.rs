@@ -128,6 +128,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         balancing: None,
         tcp: TcpSpec::default(),
         retries: None,
+        hedging: None,
         circuit_breaker: None,
         outlier_detection: None,
     }

@@ -261,6 +261,7 @@ fn about(points: usize, replications: u32) -> About {
         ],
         assumptions: vec!["readinessProbe: periodSeconds 10 (Kubernetes' default; the manifest has none)".into()],
         not_modelled: vec!["frontend: spec.template.spec.containers[0].resources.limits.cpu".into()],
+        ranking: None,
         expectations: Vec::new(),
         warnings: vec![
             "The Pods of node-0 are at 94% utilisation with \u{201C}NodePort, Local\u{201D}: its p99 depends on the length of the run."

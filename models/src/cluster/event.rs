@@ -43,6 +43,11 @@ pub enum Event {
         /// Which.
         probe: Key,
     },
+    /// A request that has no answer yet is sent once more.
+    Hedges {
+        /// Which.
+        request: Key,
+    },
     /// A user has thought long enough.
     UserSends {
         /// Of which source.

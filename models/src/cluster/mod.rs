@@ -149,6 +149,8 @@ pub struct Cluster {
     callings: Vec<Calling>,
     free_callings: Vec<u32>,
     paths: BTreeMap<Key, Vec<Segment>>,
+    /// Copies of one request, each with the other.
+    siblings: BTreeMap<Key, Key>,
     /// Probes of Pods' loads, under way.
     load_probes: Slab<LoadProbe>,
     updates: Vec<Update>,
@@ -367,6 +369,8 @@ struct Source {
     first_timeout: Option<SimDuration>,
     tcp: TcpSpec,
     retrier: Option<Retrier>,
+    /// After how long without an answer a request is sent once more.
+    hedging: Option<SimDuration>,
     /// What a proxying load balancer waits for.
     gateway: DelayLine<Key>,
     /// Idle connections a client keeps; none with a connection per request.
@@ -484,6 +488,7 @@ impl Model for Cluster {
             Event::SharingCompletes { pod, epoch } => self.complete_sharing(pod, epoch, ctx),
             Event::SentAgain { request } => self.send_again(request, ctx),
             Event::LoadProbeMoves { probe } => self.load_probe_moves(probe, ctx),
+            Event::Hedges { request } => self.hedge(request, ctx),
             Event::UserSends { source, user } => self.user_sends(source, user, ctx),
             Event::LoadsReported { source } => self.write_loads(source, ctx),
             Event::TriesAgain { request } => self.try_again(request, ctx),

@@ -275,6 +275,9 @@ impl Cluster {
         for (_, request) in self.requests.iter().filter(|(_, r)| !r.ended) {
             in_flight[request.source.0 as usize] += 1;
         }
+        for copy in self.second_copies() {
+            in_flight[copy.source.0 as usize] -= 1;
+        }
         let backends = |source: SourceId| {
             let workloads = &self.table.services[self.sources[source].service].backends;
             workloads.iter().flat_map(|w| &self.workloads[*w].replicas).map(|r| r.0 as usize).collect()

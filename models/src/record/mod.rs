@@ -195,6 +195,11 @@ impl Recorder {
         s.result.retries += u64::from(request.start >= self.measure_from);
     }
 
+    /// A request is sent a second time while the first is waited for.
+    pub fn hedged(&mut self, request: &Request) {
+        self.series[request.source].result.hedges += u64::from(request.start >= self.measure_from);
+    }
+
     /// A client would have tried a request again, had its budget allowed it.
     pub fn retry_refused(&mut self, request: &Request) {
         self.series[request.source].result.retries_refused += u64::from(request.start >= self.measure_from);

@@ -69,6 +69,8 @@ pub struct SeriesResult {
     pub lost: BTreeMap<(Outcome, Place), u64>,
     /// Tries of measured requests after the first.
     pub retries: u64,
+    /// Measured requests that were sent a second time while the first was waited for.
+    pub hedges: u64,
     /// Tries more that a budget did not allow.
     pub retries_refused: u64,
     /// Requests that had not ended when the run was over.
@@ -122,6 +124,7 @@ impl SeriesResult {
             outcomes: vec![0; Outcome::ALL.len()],
             lost: BTreeMap::new(),
             retries: 0,
+            hedges: 0,
             retries_refused: 0,
             in_flight: 0,
             latency: Histogram::new(digits),
@@ -151,6 +154,7 @@ impl SeriesResult {
         self.arrivals += other.arrivals;
         other.lost.iter().for_each(|(key, n)| *self.lost.entry(*key).or_default() += n);
         self.retries += other.retries;
+        self.hedges += other.hedges;
         self.retries_refused += other.retries_refused;
         self.in_flight += other.in_flight;
         self.extra_hop += other.extra_hop;

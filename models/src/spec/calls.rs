@@ -1,6 +1,6 @@
 //! What a Pod asks of other Services to answer a request.
 
-use super::{ConnectionsSpec, HandshakeSpec, Origin, TcpSpec, TrafficSpec, Via, defaults};
+use super::{ConnectionsSpec, HandshakeSpec, HedgingSpec, Origin, TcpSpec, TrafficSpec, Via, defaults};
 use crate::balance::BalancingSpec;
 use crate::circuit_breaker::CircuitBreakerSpec;
 use crate::dns::DnsSpec;
@@ -69,6 +69,9 @@ pub struct CallSpec {
     /// Whether failed calls are tried again; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<RetrySpec>,
+    /// Whether slow calls are made a second time; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedging: Option<HedgingSpec>,
     /// Limits on what each Pod has under way to the Service; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerSpec>,
@@ -98,6 +101,7 @@ impl CallSpec {
             dns: None,
             tcp: TcpSpec::default(),
             retries: None,
+            hedging: None,
             circuit_breaker: None,
             outlier_detection: None,
         }
@@ -127,6 +131,7 @@ impl CallSpec {
             dns: self.dns.clone(),
             tcp: self.tcp,
             retries: self.retries.clone(),
+            hedging: self.hedging,
             circuit_breaker: self.circuit_breaker,
             outlier_detection: self.outlier_detection,
             ..TrafficSpec::nothing()

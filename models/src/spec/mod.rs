@@ -28,8 +28,8 @@ pub use kubernetes::{
 };
 pub use pod::{AtSigterm, Discipline, PodBehaviour, WarmUp};
 pub use traffic::{
-    ConnectionsSpec, FixedSpec, HandshakeSpec, KeepAliveSpec, KeysSpec, MultiplexedSpec, Origin, Popularity, SlowStartSpec, Spread,
-    TcpSpec, Tls, TrafficSpec, Via,
+    ConnectionsSpec, FixedSpec, HandshakeSpec, HedgingSpec, KeepAliveSpec, KeysSpec, MultiplexedSpec, Origin, Popularity, SlowStartSpec,
+    Spread, TcpSpec, Tls, TrafficSpec, Via,
 };
 
 use crate::network::NetworkSpec;

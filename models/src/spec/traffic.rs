@@ -63,6 +63,9 @@ pub struct TrafficSpec {
     /// Whether failed requests are tried again; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<crate::retry::RetrySpec>,
+    /// Whether slow requests are sent a second time; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedging: Option<HedgingSpec>,
     /// Limits on what each client has under way, as in Envoy; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerSpec>,
@@ -94,10 +97,19 @@ impl TrafficSpec {
             timeout: None,
             tcp: TcpSpec::default(),
             retries: None,
+            hedging: None,
             circuit_breaker: None,
             outlier_detection: None,
         }
     }
+}
+
+/// `hedging: {after: 50ms}` (gRFC A6 `hedgingDelay`, with `maxAttempts: 2`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HedgingSpec {
+    /// So long after the first copy the second is sent, unless the first is answered by then.
+    pub after: SimDuration,
 }
 
 /// `keys: {count: 10000, zipf: 0.9}`: which row, path or user each request is about.

@@ -62,6 +62,7 @@ impl Cluster {
             callings: Vec::new(),
             free_callings: Vec::new(),
             paths: BTreeMap::new(),
+            siblings: BTreeMap::new(),
             load_probes: Slab::new(),
             updates: Vec::new(),
             network,

@@ -127,6 +127,7 @@ impl Cluster {
             first_timeout: t.retries.as_ref().and_then(|r| r.per_try_timeout).into_iter().chain(t.timeout).min(),
             tcp: t.tcp,
             retrier: t.retries.as_ref().map(|r| Retrier::new(r.clone(), t.clients as usize, stream(Purpose::Retries))),
+            hedging: t.hedging.map(|h| h.after),
             gateway: DelayLine::new(),
             max_idle: match t.connections {
                 ConnectionsSpec::KeepAlive(ref k) => Some(k.max_idle),
@@ -294,6 +295,10 @@ fn check_retries(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), 
     if t.tcp.syn_retries > TcpSpec::MOST_SYN_RETRIES {
         let problem = format!("{} retransmissions; Linux takes at most {}", t.tcp.syn_retries, TcpSpec::MOST_SYN_RETRIES);
         return Err(SpecError::new(field("tcp.synRetries"), problem, "leave it out: it is 6"));
+    }
+    if t.hedging.is_some_and(|h| h.after == SimDuration::ZERO) {
+        let fix = "give a time that few requests take, such as their 95th percentile";
+        return Err(SpecError::new(field("hedging.after"), "a time of 0s: every request would be sent twice at once", fix));
     }
     let Some(retries) = &t.retries else { return Ok(()) };
     if retries.per_try_timeout == Some(SimDuration::ZERO) {

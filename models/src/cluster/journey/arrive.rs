@@ -91,6 +91,9 @@ impl Cluster {
                 ctx.schedule_at(due, Event::DeadlinesPass { source: request.source });
             }
         }
+        if let Some(after) = source.hedging {
+            ctx.schedule_at(now + after, Event::Hedges { request: key });
+        }
         self.recorder.arrived(request.source, now);
         self.begin_try(key, request, ctx);
     }

@@ -116,7 +116,7 @@ impl Cluster {
 
     /// A client waits for an answer no longer, and has heard of no reason. It closes its connection; but UDP has none: the
     /// client's next request has the same ports, and follows the same entry until kube-proxy removes it.
-    fn unanswered(&mut self, request: &Request, now: SimTime) {
+    pub(super) fn unanswered(&mut self, request: &Request, now: SimTime) {
         if self.leaves_lane(request, None, now) {
             return;
         }
@@ -147,6 +147,9 @@ impl Cluster {
 
     /// A try is over; so is the request, unless the client tries again.
     fn record_end(&mut self, key: Key, request: &Request, outcome: Outcome, ctx: &mut Ctx<'_>) {
+        if self.other_copy_goes_on(key, request, outcome, ctx) {
+            return;
+        }
         self.client_hears(request, outcome, ctx.now());
         if outcome != Outcome::Completed && self.tries_again(key, request, outcome, ctx) {
             return;

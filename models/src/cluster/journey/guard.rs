@@ -53,6 +53,15 @@ impl Cluster {
         }
     }
 
+    /// A client waits for a try no longer, since another was answered: that says nothing of its Pod.
+    pub(super) fn client_cancels(&mut self, r: &Request, now: SimTime) {
+        self.instance_hears(r, Outcome::CircuitOpen, now);
+        let client = &mut self.sources[r.source].clients[r.client as usize];
+        if let Some(breaker) = client.guard.as_mut().and_then(|g| g.breaker.as_mut()).filter(|_| r.stage != Stage::AtClient) {
+            breaker.ended();
+        }
+    }
+
     /// Whether a request may leave the proxying load balancer that it has reached; if not, it waits there, or is answered 503.
     pub(super) fn balancer_admits(&mut self, key: Key, r: &mut Request, ctx: &mut Ctx<'_>) -> Admission {
         let requests = &self.requests;

@@ -7,6 +7,7 @@ mod call;
 mod end;
 mod gateway;
 mod guard;
+mod hedge;
 mod pool;
 mod rounds;
 mod serve;
