@@ -130,6 +130,7 @@ fn cluster(
         response_size: DistSpec::Constant(Bytes(10_000)),
         timeout: None,
         keys: None,
+        priority: 0,
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,

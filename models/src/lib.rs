@@ -17,6 +17,7 @@
 //! | [`lab`] | policies of your own, tried and compared in a test |
 //! | [`workload`] | when requests arrive |
 //! | [`retry`] | how clients try again |
+//! | [`limiter`] | how Pods limit what they take in by their latency |
 //! | [`circuit_breaker`], [`outlier_detection`] | how clients and proxies fail fast, and avoid who fails |
 //! | [`record`] | what is measured |
 
@@ -31,6 +32,7 @@ pub mod dns;
 pub mod explain;
 pub mod ids;
 pub mod lab;
+pub mod limiter;
 pub mod load_balancer;
 pub mod maglev;
 pub mod network;

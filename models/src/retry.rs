@@ -93,9 +93,12 @@ impl RetryOn {
             Outcome::Completed | Outcome::CircuitOpen => None,
             Outcome::Reset => Some(Self::Reset),
             Outcome::TimedOut | Outcome::ReplyLost => Some(Self::TimedOut),
-            Outcome::QueueFull | Outcome::DependencyFailed | Outcome::LbBadGateway | Outcome::LbUnavailable | Outcome::LbTimeout => {
-                Some(Self::Status5xx)
-            }
+            Outcome::QueueFull
+            | Outcome::Shed
+            | Outcome::DependencyFailed
+            | Outcome::LbBadGateway
+            | Outcome::LbUnavailable
+            | Outcome::LbTimeout => Some(Self::Status5xx),
             _ => Some(Self::ConnectFailure),
         }
     }

@@ -11,6 +11,7 @@ mod common_random_numbers;
 mod connections;
 mod conntrack;
 mod dataplanes;
+mod disciplines;
 mod dns;
 mod explaining;
 mod failures;

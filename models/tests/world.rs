@@ -122,6 +122,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         response_size: constant(Bytes(10_000)),
         timeout: None,
         keys: None,
+        priority: 0,
         popularity: Popularity::Even,
         behind_addresses: None,
         dns: None,

@@ -1,4 +1,4 @@
-//! [`Station`]: servers behind one line, first in, first out. In Kendall's notation G/G/c/c+K, K the
+//! [`Station`]: servers behind one line, first in, first out, or last in, or by rank; who is in service stays there. In Kendall's notation G/G/c/c+K, K the
 //! capacity of the line; demands and their clock are the caller's.
 
 use crate::time::{SimDuration, SimTime};
@@ -23,7 +23,10 @@ pub enum Arrival {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Station<J> {
-    line: VecDeque<J>,
+    /// By rank, and in each rank in the order of coming.
+    line: VecDeque<(u8, J)>,
+    /// Whether of one rank the last is served first.
+    last_first: bool,
     /// Most that may wait; `u32::MAX` is no bound.
     line_capacity: u32,
     servers: u32,
@@ -34,7 +37,7 @@ pub struct Station<J> {
     counted: SimTime,
 }
 
-const _: () = assert!(size_of::<Station<u64>>() <= 64);
+const _: () = assert!(size_of::<Station<u64>>() <= 72);
 
 impl<J: Copy> Station<J> {
     /// An idle station at time zero. `line_capacity` is how many may wait besides those in service; `None` is no bound.
@@ -44,22 +47,44 @@ impl<J: Copy> Station<J> {
             Some(capacity) => capacity,
             None => u32::MAX,
         };
-        Self { line: VecDeque::new(), line_capacity, servers, busy: 0, busy_ns: 0, counted: SimTime::ZERO }
+        Self { line: VecDeque::new(), last_first: false, line_capacity, servers, busy: 0, busy_ns: 0, counted: SimTime::ZERO }
+    }
+
+    /// The same, but last in, first out.
+    #[must_use]
+    pub fn last_first(self) -> Self {
+        Self { last_first: true, ..self }
     }
 
     /// `job` arrives.
     #[inline]
     pub fn arrive(&mut self, now: SimTime, job: J) -> Arrival {
+        self.arrive_ranked(now, job, 0)
+    }
+
+    /// `job` arrives, and stands before those of higher `rank` in line.
+    #[inline]
+    pub fn arrive_ranked(&mut self, now: SimTime, job: J, rank: u8) -> Arrival {
         if self.busy < self.servers {
             self.count(now);
             self.busy += 1;
             Arrival::Starts
         } else if self.line_capacity == u32::MAX || self.line.len() < self.line_capacity as usize {
-            self.line.push_back(job);
+            self.stand_in_line(job, rank);
             Arrival::Waits
         } else {
             Arrival::Refused
         }
+    }
+
+    #[inline]
+    fn stand_in_line(&mut self, job: J, rank: u8) {
+        let (last_first, behind) = (self.last_first, self.line.back().is_none_or(|(last, _)| *last <= rank));
+        if behind && !last_first {
+            return self.line.push_back((rank, job));
+        }
+        let place = self.line.partition_point(|(r, _)| *r < rank || (*r == rank && !last_first));
+        self.line.insert(place, (rank, job));
     }
 
     /// A job in service is done. The next in line starts now and is returned: the caller schedules its completion.
@@ -69,7 +94,7 @@ impl<J: Copy> Station<J> {
     #[inline]
     pub fn complete(&mut self, now: SimTime) -> Option<J> {
         assert!(self.busy > 0, "a job completed at a station that served none");
-        let next = self.line.pop_front();
+        let next = self.line.pop_front().map(|(_, job)| job);
         if next.is_none() {
             self.count(now);
             self.busy -= 1;
@@ -82,7 +107,7 @@ impl<J: Copy> Station<J> {
     pub fn drain(&mut self, now: SimTime) -> VecDeque<J> {
         self.count(now);
         self.busy = 0;
-        std::mem::take(&mut self.line)
+        std::mem::take(&mut self.line).into_iter().map(|(_, job)| job).collect()
     }
 
     /// Servers at work.
@@ -199,6 +224,17 @@ mod tests {
                 prop_assert_eq!(station.in_line(), oracle.here.len() - oracle.serving());
             }
         }
+    }
+
+    #[test]
+    fn lines_are_by_rank_and_within_by_order_of_coming_or_the_other_way_round() {
+        let order = |mut station: Station<u32>| {
+            let now = SimTime::ZERO;
+            [(0, 0), (1, 1), (2, 0), (3, 1), (4, 0)].iter().for_each(|(job, rank)| drop(station.arrive_ranked(now, *job, *rank)));
+            std::iter::from_fn(|| station.complete(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(order(Station::new(1, None)), [2, 4, 1, 3]);
+        assert_eq!(order(Station::new(1, None).last_first()), [4, 2, 3, 1]);
     }
 
     #[test]

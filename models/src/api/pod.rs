@@ -1,6 +1,7 @@
 //! [`Pod`]: where it runs, what phase of its life it is in, and the servers that meet its requests.
 
 use crate::ids::{NodeId, ReplicaId, WorkloadId};
+use crate::limiter::Limiter;
 use crate::spec::Discipline;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -55,6 +56,8 @@ pub struct Pod {
     pub calling: u32,
     /// Services that requests needed which it took in, and those that it threw out, against [`Servers::busy_time`].
     taken_in: SimDuration,
+    /// How many requests it takes in at most, by its latency.
+    pub limiter: Option<Box<Limiter>>,
     /// How long its last requests took, where somebody asks for it.
     recent: Option<Box<Recent>>,
 }
@@ -205,6 +208,7 @@ impl Pod {
             caller: 0,
             calling: 0,
             taken_in: SimDuration::ZERO,
+            limiter: None,
             recent: None,
         }
     }
@@ -220,6 +224,11 @@ impl Pod {
     #[inline]
     pub fn takes_in(&mut self, service: SimDuration) {
         self.taken_in += service;
+    }
+
+    /// It will not serve a request that it took in.
+    pub fn takes_back(&mut self, service: SimDuration) {
+        self.taken_in = self.taken_in.saturating_sub(service);
     }
 
     /// How long a request that came now would wait, if its servers shared their work evenly: zero while one of them is idle.
@@ -257,6 +266,9 @@ impl Pod {
         let present = self.present();
         if let Some(recent) = &mut self.recent {
             recent.record(present, latency);
+        }
+        if let Some(limiter) = &mut self.limiter {
+            limiter.done(latency, present + 1);
         }
     }
 
@@ -307,7 +319,7 @@ impl Pod {
 /// A Pod's servers under its queueing discipline.
 #[derive(Clone, Debug)]
 pub enum Servers {
-    /// First come, first served.
+    /// A line: first come, first served, or another order.
     Fifo(Station<Key>),
     /// Everyone at once.
     Sharing(Box<Sharing>),
@@ -338,7 +350,8 @@ impl Servers {
     #[must_use]
     pub fn new(discipline: Discipline, concurrency: u32, limit: Option<u32>) -> Self {
         match discipline {
-            Discipline::Fifo => Self::Fifo(Station::new(concurrency, limit)),
+            Discipline::Fifo | Discipline::Priority => Self::Fifo(Station::new(concurrency, limit)),
+            Discipline::Lifo => Self::Fifo(Station::new(concurrency, limit).last_first()),
             Discipline::ProcessorSharing => Self::Sharing(Box::new(Sharing {
                 queue: ProcessorSharing::new(concurrency),
                 limit: limit.map_or(usize::MAX, |l| concurrency as usize + l as usize),
@@ -346,11 +359,11 @@ impl Servers {
         }
     }
 
-    /// A request arrives with its demand.
+    /// A request arrives with its demand; of those in line, higher ranks are behind it.
     #[inline]
-    pub fn arrive(&mut self, now: SimTime, request: Key, demand: SimDuration) -> Admission {
+    pub fn arrive(&mut self, now: SimTime, request: Key, demand: SimDuration, rank: u8) -> Admission {
         match self {
-            Self::Fifo(station) => match station.arrive(now, request) {
+            Self::Fifo(station) => match station.arrive_ranked(now, request, rank) {
                 Arrival::Starts => Admission::Starts,
                 Arrival::Waits => Admission::Waits,
                 Arrival::Refused => Admission::Refused,

@@ -41,6 +41,7 @@ use crate::control_plane::slices::ServiceSlices;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, IcmpLimit, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{BalancerId, EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
+use crate::limiter::LimiterSpec;
 use crate::load_balancer::{self, LoadBalancer, Target};
 use crate::network::Network;
 use crate::outlier_detection::{OutlierDetectionSpec, Outliers};
@@ -270,6 +271,8 @@ struct Workload {
     discipline: Discipline,
     concurrency: u32,
     queue_limit: Option<u32>,
+    shed_after: Option<SimDuration>,
+    adaptive_limit: Option<LimiterSpec>,
     backlog: u32,
     service_time: Dist,
     image_pull: Dist,
@@ -369,6 +372,8 @@ struct Source {
     first_timeout: Option<SimDuration>,
     tcp: TcpSpec,
     retrier: Option<Retrier>,
+    /// What its requests' priority is.
+    priority: u8,
     /// After how long without an answer a request is sent once more.
     hedging: Option<SimDuration>,
     /// What a proxying load balancer waits for.

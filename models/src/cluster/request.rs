@@ -248,6 +248,8 @@ outcomes! {
     BacklogFull = "backlog_full",
     /// The Pod's line was full: 503.
     QueueFull = "queue_full",
+    /// The Pod would not have answered in time, by its own judgement: 503.
+    Shed = "shed",
     /// A Service that the Pod called failed it: 500.
     DependencyFailed = "dependency_failed",
     /// The client gave up while the request was on its way, waiting or served.

@@ -16,6 +16,13 @@ pub struct PodBehaviour {
     /// Requests that may wait in the Pod's line; one more is refused with 503. Absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_limit: Option<u32>,
+    /// Requests that have waited longer than this when their turn comes are refused with 503 instead of served: their clients have
+    /// given up, or will have. Absent: all are served. Not under processor sharing, where nobody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed_after: Option<SimDuration>,
+    /// A limit on the requests in the Pod that follows their latency; one more is refused with 503. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_limit: Option<crate::limiter::LimiterSpec>,
     /// New connections that may wait for a process that hangs, in its kernel's accept queue, where one more than this fits: the
     /// application's `listen(2)` backlog, or `net.core.somaxconn` if that is less.
     #[serde(default = "defaults::backlog", skip_serializing_if = "defaults::is_somaxconn")]
@@ -57,6 +64,8 @@ impl PodBehaviour {
             service_time,
             concurrency,
             queue_limit: None,
+            shed_after: None,
+            adaptive_limit: None,
             backlog: defaults::backlog(),
             image_pull: defaults::image_pull(),
             startup: defaults::startup(),
@@ -120,6 +129,10 @@ pub enum Discipline {
     /// `concurrency` servers and one line, first come first served.
     #[default]
     Fifo,
+    /// The same, but last come, first served, without interrupting anybody.
+    Lifo,
+    /// The same, by the sources' `priority`, without interrupting anybody; of one priority first come, first served.
+    Priority,
     /// All requests at once; each gets an equal share of `concurrency` servers, at most one each.
     ProcessorSharing,
 }

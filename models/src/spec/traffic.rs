@@ -32,6 +32,9 @@ pub struct TrafficSpec {
     /// What policies that hash may go by; absent: every request has the same key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeysSpec>,
+    /// Where Pods serve by priority: 0 before 1, and so on.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub priority: u8,
     /// How many translating addresses all clients outside are behind (carrier-grade NAT, a proxy); absent: each has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_addresses: Option<u32>,
@@ -87,6 +90,7 @@ impl TrafficSpec {
             clients: defaults::clients(),
             popularity: Popularity::Even,
             keys: None,
+            priority: 0,
             behind_addresses: None,
             dns: None,
             balancing: None,
@@ -121,6 +125,11 @@ pub struct KeysSpec {
     /// The k-th is asked for in proportion to `k^-zipf`; 0: all alike.
     #[serde(default)]
     pub zipf: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+const fn is_first(priority: &u8) -> bool {
+    *priority == 0
 }
 
 /// TCP of the clients' kernel. UDP sends nothing again.

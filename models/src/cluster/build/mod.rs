@@ -198,6 +198,7 @@ impl Cluster {
                 "say how many times its demand a cold Pod's request takes, such as 3",
             ));
         }
+        w.pod.adaptive_limit.map_or(Ok(()), |l| l.check(&field("adaptiveLimit")))?;
         let places = if w.is_daemon() { eligible.len() as u32 } else { w.replicas };
         if places > MOST {
             let problem = format!("{places} Pods; expected at most {MOST}");
@@ -208,6 +209,8 @@ impl Cluster {
             discipline: w.pod.discipline,
             concurrency: w.pod.concurrency,
             queue_limit: w.pod.queue_limit,
+            shed_after: w.pod.shed_after,
+            adaptive_limit: w.pod.adaptive_limit,
             backlog: w.pod.backlog,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,

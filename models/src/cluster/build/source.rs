@@ -127,6 +127,7 @@ impl Cluster {
             first_timeout: t.retries.as_ref().and_then(|r| r.per_try_timeout).into_iter().chain(t.timeout).min(),
             tcp: t.tcp,
             retrier: t.retries.as_ref().map(|r| Retrier::new(r.clone(), t.clients as usize, stream(Purpose::Retries))),
+            priority: t.priority,
             hedging: t.hedging.map(|h| h.after),
             gateway: DelayLine::new(),
             max_idle: match t.connections {

@@ -8,6 +8,7 @@ use crate::api::pod::Servers;
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event};
 use crate::ids::{NodeId, PodId, ReplicaId};
+use crate::limiter::Limiter;
 use crate::load_balancer::{Target, Targets};
 use crate::spec::AtSigterm;
 use svcsim_engine::{SimDuration, SimTime};
@@ -26,6 +27,7 @@ impl Cluster {
         let ip = self.pod_address(node);
         let pod = self.pods.push(Pod::new((replica, workload), node, ip, servers));
         let w = &self.workloads[workload];
+        self.pods[pod].limiter = w.adaptive_limit.map(|spec| Box::new(Limiter::new(spec)));
         let place = self.replicas[replica].place as usize;
         if let Some(speed) = place.checked_rem(w.speeds.len()).and_then(|i| w.speeds.get(i)) {
             self.pods[pod].speed = *speed;

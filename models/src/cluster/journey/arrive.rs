@@ -46,7 +46,8 @@ impl Cluster {
             return self.user_goes_on(id, user, ctx);
         }
         let key = source.keys.as_ref().map_or(0, |shares| drawn(shares, &mut source.streams.keys));
-        let mut request = Request { caller: user, key, ..Request::new(now, (id, client), demand, sizes) };
+        let priority = source.priority;
+        let mut request = Request { caller: user, key, priority, ..Request::new(now, (id, client), demand, sizes) };
         if source.workload.is_some_and(|w| !self.workloads[w].calls.is_empty()) {
             request.lot = source.streams.lots.next_u64();
         }

@@ -4,7 +4,7 @@ use crate::api::pod::{Admission, Servers};
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event, Outcome, Request, Stage, Workload};
 use crate::ids::{PodId, VertexId};
-use crate::spec::{AtSigterm, Protocol};
+use crate::spec::{AtSigterm, Discipline, Protocol};
 use svcsim_engine::queueing::Reschedule;
 use svcsim_engine::{Key, SimDuration, SimTime};
 
@@ -83,7 +83,12 @@ impl Cluster {
         let pod = &mut self.pods[id];
         // Under processor sharing service starts on arrival; elsewhere the Pod may be as slow then as it is now.
         let takes = takes(pod, &self.workloads[pod.workload], request.demand, now);
-        match pod.servers.arrive(now, key, takes) {
+        let present = pod.present();
+        if pod.limiter.as_ref().is_some_and(|l| !l.admits(present)) {
+            return self.send_back(key, Outcome::Shed, self.pod_vertex(id), ctx);
+        }
+        let rank = if self.workloads[pod.workload].discipline == Discipline::Priority { request.priority } else { 0 };
+        match pod.servers.arrive(now, key, takes, rank) {
             Admission::Refused => return self.send_back(key, Outcome::QueueFull, self.pod_vertex(id), ctx),
             Admission::Starts => begin_service(pod, &self.workloads[pod.workload], (id, key), request, ctx),
             Admission::Shares(Some(reschedule)) => schedule_sharing(id, reschedule, ctx),
@@ -118,14 +123,32 @@ impl Cluster {
         self.begin_calls(id, key, ctx);
     }
 
-    /// A server is free for the next in line.
+    /// A server is free for the next in line, but for those who have waited too long.
     pub(super) fn next_in_line(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
+        let mut too_late = Vec::new();
         let pod = &mut self.pods[id];
+        let w = &self.workloads[pod.workload];
         let Servers::Fifo(station) = &mut pod.servers else { return };
-        if let Some(next) = station.complete(ctx.now())
-            && let Some(request) = self.requests.get_mut(next)
-        {
-            begin_service(pod, &self.workloads[pod.workload], (id, next), request, ctx);
+        while let Some(next) = station.complete(ctx.now()) {
+            let Some(request) = self.requests.get_mut(next) else { continue };
+            if w.shed_after.is_some_and(|most| ctx.now().since(request.joined) > most) {
+                too_late.push(next);
+            } else {
+                begin_service(pod, w, (id, next), request, ctx);
+                break;
+            }
+        }
+        too_late.into_iter().for_each(|key| self.shed(id, key, ctx));
+    }
+
+    /// A request that has waited too long is refused, if its client still waits.
+    fn shed(&mut self, id: PodId, key: Key, ctx: &mut Ctx<'_>) {
+        let Some(&Request { ended, demand, .. }) = self.requests.get(key) else { return };
+        self.pods[id].takes_back(demand);
+        if ended {
+            self.requests.remove(key);
+        } else {
+            self.send_back(key, Outcome::Shed, self.pod_vertex(id), ctx);
         }
     }
 
