@@ -24,6 +24,13 @@ enum Verb {
         #[arg(required = true)]
         experiments: Vec<PathBuf>,
     },
+    /// Write a starter for a common question, or list the starters
+    New {
+        /// Which; absent: they are listed
+        starter: Option<String>,
+        /// The file to write; by default STARTER.yaml
+        path: Option<PathBuf>,
+    },
     /// Turn Kubernetes manifests into an experiment that runs unedited
     Import {
         /// Manifests, or the output of `kubectl get nodes,deployments,services,pods -o yaml`; `-` reads standard input
@@ -126,6 +133,9 @@ pub(crate) struct ExplainArgs {
     /// Change a field, e.g. --set services.web.spec.externalTrafficPolicy=Local; may be given again
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
     pub(crate) sets: Vec<(String, Value)>,
+    /// Instead of a request, the first N choices that policies made: a line of CSV for each Pod that could be chosen
+    #[arg(long, value_name = "N")]
+    pub(crate) decisions: Option<usize>,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = StoryFormat::Text)]
     pub(crate) format: StoryFormat,
@@ -180,6 +190,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
         Verb::Conform { files, format } => verbs::conform::conform(&files, format),
         Verb::Validate(args) => verbs::validate::validate(&args),
+        Verb::New { starter, path } => verbs::new::new(starter.as_deref(), path.as_deref()),
         Verb::Explain(args) => verbs::explain::explain(&args),
         Verb::Report { dir } => verbs::report::report(&dir),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),

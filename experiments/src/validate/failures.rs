@@ -2,7 +2,7 @@
 
 use super::world::{World, milliseconds};
 use super::{Effort, Plan, Vector};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
@@ -29,6 +29,7 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let share = effort.scale.min(1.0);
     let duration = CYCLES * (up + down) * share;
     let world = World {
+        source: Value::Null,
         // One more for the clients.
         nodes: pods + 1,
         pods,

@@ -8,6 +8,7 @@ mod failures;
 mod judge;
 mod queues;
 mod removals;
+mod sources;
 mod testbed;
 mod world;
 
@@ -44,6 +45,19 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("M/G/1 processor sharing", queues::plan),
     ("M/D/c", queues::plan),
     ("random split", queues::plan),
+    ("GI/M/1", sources::plan),
+    ("GI/M/c", sources::plan),
+    ("GI/GI/1", sources::plan),
+    ("MMPP/M/c", sources::plan),
+    ("batch arrivals M^[b]/G/1", sources::plan),
+    ("closed loop (machine repairman)", sources::plan),
+    ("round robin to n pods", sources::plan),
+    ("independent round robin at several proxies", sources::plan),
+    ("weighted random choice, unequal pods", sources::plan),
+    ("state-dependent choice, exact chain", sources::plan),
+    ("least connections with only local knowledge", sources::plan),
+    ("power of d choices (supermarket model)", sources::plan),
+    ("join idle queue", sources::plan),
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),

@@ -34,7 +34,16 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let suggested = vector.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
     let discarded = vector.suggested("discard_first").unwrap_or(0.0).min(suggested);
     let (warm_up, measured) = (discarded / rate, (suggested - discarded) * effort.scale / rate);
-    let world = World { nodes: pods, pods, behaviour, rate, to_node: Value::from("0s"), warm_up, duration: warm_up + measured };
+    let world = World {
+        nodes: pods,
+        pods,
+        behaviour,
+        rate,
+        source: Value::Null,
+        to_node: Value::from("0s"),
+        warm_up,
+        duration: warm_up + measured,
+    };
     let replications = vector.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
     let asked = vector.suggested("replications").unwrap_or(replications).max(1.0);
     Ok(Plan {
@@ -45,7 +54,7 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     })
 }
 
-fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
+pub(super) fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
     let series = &run.series[0];
     let (sent, measured) = (series.arrivals as f64, run.measured.as_secs_f64());
     let busy = run.pods.iter().map(|p| p.busy.as_secs_f64()).sum::<f64>() / measured;

@@ -31,6 +31,7 @@ pub(super) fn stale(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     // A Pod that is deleted is replaced; one that is scaled away is not.
     let fewer = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: vector.count("endpoints")? - 1 });
     let world = World {
+        source: Value::Null,
         nodes: vector.count("nodes")?,
         pods: vector.count("endpoints")?,
         behaviour: idle("0s"),
@@ -50,6 +51,7 @@ pub(super) fn rolling(vector: &Vector, effort: &Effort) -> Result<Plan, String> 
     vector.knows_only(&["arrival_rate_rps", "pods", "propagation_delay_ms", "grace_ms", "step_ms"])?;
     let (pods, rate, step) = (vector.count("pods")?, vector.number("arrival_rate_rps")?, vector.number("step_ms")? / 1e3);
     let world = World {
+        source: Value::Null,
         nodes: pods,
         pods,
         behaviour: idle("0s"),
@@ -81,6 +83,7 @@ pub(super) fn drain(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     }
     let at = 20.0 / ((1.0 - load) * (1.0 - load)) * service / 1e3;
     let world = World {
+        source: Value::Null,
         nodes: 1,
         pods: 1,
         behaviour: json!({"serviceTime": law(vector, "service")?, "concurrency": servers, "startup": NEVER}),

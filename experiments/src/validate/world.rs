@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) behaviour: Value,
     /// Requests per second.
     pub(super) rate: f64,
+    /// What of the source is otherwise, as in `traffic:` of an experiment; none for Poisson requests to the cluster IP.
+    pub(super) source: Value,
     /// From the change of an EndpointSlice until a Node knows, as an experiment writes it.
     pub(super) to_node: Value,
     /// Measured from here, s.
@@ -41,7 +43,7 @@ impl World {
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
             "spec": {"selector": labels, "ports": [{"port": 80}]},
         });
-        let experiment = json!({
+        let mut experiment = json!({
             "apiVersion": "svcsim/v1alpha1", "kind": "Experiment", "metadata": {"name": "vector"},
             "kubernetes": {"objects": [deployment, service], "nodes": {"zones": ["zone"], "perZone": self.nodes}},
             "network": {"shape": {"oneSwitch": {"node": {"delay": "0s"}}}},
@@ -55,6 +57,9 @@ impl World {
             }},
             "run": {"duration": seconds(self.duration), "warmUp": seconds(self.warm_up), "window": seconds(self.duration)},
         });
+        for (key, value) in self.source.as_object().into_iter().flatten() {
+            experiment["traffic"]["clients"][key] = value.clone();
+        }
         let errors = |e: Vec<crate::input::error::InputError>| e.iter().map(|e| format!("{}: {}", e.field, e.problem)).collect::<String>();
         let loaded = Loaded::parse(Path::new("vector.yaml"), &experiment.to_string(), &[]).map_err(errors)?;
         let mut spec = loaded.spec(&[]).map_err(|e| errors(vec![e]))?;

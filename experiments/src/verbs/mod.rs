@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod conform;
 pub(crate) mod explain;
 pub(crate) mod import;
+pub(crate) mod new;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod validate;
