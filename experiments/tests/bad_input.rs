@@ -327,7 +327,7 @@ fn an_error_of_a_factor_is_shown_in_the_factor() {
         (path("deployments.web.spec.replicas", "[1, «many»]"), "expected a whole number"),
         (path("traffic.users.to", "[shop, «shp»]"), "there is no Service `shp`"),
         ("    - path: pods.web.concurrency\n".to_owned(), "`levels` is missing"),
-        (path("pods.web.concurrency", "«5»"), "expected a list of values"),
+        (path("pods.web.concurrency", "«5»"), "expected values for the `path`"),
         (path("pods.web.concurrency", "[1, «1»]"), "the level `1` is there twice"),
         ("    - name: x\n      levels: [1, 2]\n".to_owned(), "add the path of the field to vary"),
         ("    - name: x\n      levels: {a: «1», b: 2}\n".to_owned(), "expected a map from paths to values"),

@@ -133,6 +133,11 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
     ] {
         blocks.extend(metric_table(&view, caption, metrics).map(Block::Table));
     }
+    for case in view.cases.iter().take(CASES_TOLD) {
+        if let Some(table) = critical_table(&view, case) {
+            blocks.push(Block::Table(table));
+        }
+    }
     for found in safe_levels(&view) {
         blocks.push(Block::Heading(format!("Shortest safe {}", found.factor)));
         blocks.push(Block::Table(safe_table(&found, about.replications)));
@@ -211,6 +216,41 @@ fn metric_table(view: &View<'_>, caption: &str, metrics: &[&str]) -> Option<Tabl
         std::iter::once(Cell::text(case.label.clone())).chain(cells).collect()
     };
     Some(Table { caption: caption.to_owned(), head: head.collect(), rows: view.cases.iter().map(row).collect() })
+}
+
+/// Where the time of requests goes that call others: series by series, those on which most of it is spent first.
+fn critical_table(view: &View<'_>, case: &Case) -> Option<Table> {
+    let rows = view.results.summary.iter().filter(|r| r.point == case.point && r.metric == "time_critical" && r.series != "all");
+    let mut spent: Vec<(&str, f64)> = rows.map(|r| (r.series.as_str(), r.mean)).collect();
+    if spent.len() < 2 {
+        return None;
+    }
+    spent.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let total: f64 = spent.iter().map(|(_, ms)| ms).sum();
+    let metrics = ["latency_mean", "latency_p99", "time_wait", "time_service", "time_network"];
+    let row = |(series, ms): &(&str, f64)| {
+        let own = Case { series: (*series).to_owned(), ..case.clone() };
+        let mut cells = vec![Cell::text(*series), Cell::number(number(*ms), *ms), Cell::number(percent(ms / total), ms / total)];
+        cells.extend(metrics.iter().map(|m| view.mean(&own, m).map_or_else(|| Cell::text("-"), |v| Cell::number(number(v), v))));
+        cells
+    };
+    let head = [
+        "requests of",
+        "on the critical path (ms)",
+        "part",
+        "latency_mean (ms)",
+        "latency_p99 (ms)",
+        "time_wait (ms)",
+        "time_service (ms)",
+        "time_network (ms)",
+    ];
+    let caption = format!(
+        "Where the time of a request from outside goes, {}: {} ms in the mean, of which each series has the time of its own requests but what \
+         these spend on others",
+        case.label,
+        number(total)
+    );
+    Some(Table { caption, head: head.map(str::to_owned).to_vec(), rows: spent.iter().map(row).collect() })
 }
 
 fn overall_table(ranked: &Ranked) -> Table {
