@@ -200,7 +200,7 @@ pub enum What {
     Answers {
         /// The answer as it leaves the Pod.
         packet: String,
-        /// What it says, by its name in results.
+        /// What it says, by its name in results; `handshake` before the request, `flight` of an answer of which more follows.
         result: String,
         /// Which way it goes, and who translates it back.
         way: String,

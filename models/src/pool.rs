@@ -25,6 +25,8 @@ pub struct Limits {
     pub lanes: Option<Lanes>,
     /// How long a connection may be idle.
     pub idle_timeout: Option<SimDuration>,
+    /// Whether connections grow old.
+    pub ages: bool,
     /// Requests of a connection in all.
     pub max_requests: u32,
     /// How windows open; none: they are open.
@@ -64,6 +66,8 @@ pub struct Pool {
     held: Vec<Option<Held>>,
     free: Vec<u16>,
     lanes: BTreeMap<LaneId, Lane>,
+    /// Requests in all lines, some of which may not wait any more.
+    waiting: usize,
     /// Requests given a lane in turn, by Pod.
     turns: BTreeMap<PodId, u32>,
     /// When somebody looks next at what is due.
@@ -156,6 +160,7 @@ impl Pool {
         let Some(held) = self.held.get(usize::from(slot)).copied().flatten() else { return Seat::First };
         if !held.stands || held.streams >= max_streams {
             l.line.push_back(key);
+            self.waiting += 1;
             return Seat::InLine;
         }
         self.joins(slot, limits, now);
@@ -238,12 +243,16 @@ impl Pool {
 
     /// The next request in a line that finds room.
     pub fn next(&mut self, max_streams: u32) -> Option<(LaneId, Key)> {
+        if self.waiting == 0 {
+            return None;
+        }
         let held = &self.held;
         let room = |l: &Lane| match l.slot.and_then(|slot| held[usize::from(slot)].as_ref()) {
             Some(h) => h.stands && h.streams < max_streams,
             None => true,
         };
         let (id, lane) = self.lanes.iter_mut().find(|(_, l)| !l.line.is_empty() && room(l))?;
+        self.waiting -= 1;
         lane.line.pop_front().map(|key| (*id, key))
     }
 
@@ -259,6 +268,9 @@ impl Pool {
 
     /// When somebody has to look for what is due, unless somebody does so anyway.
     pub fn wake(&mut self, limits: &Limits) -> Option<SimTime> {
+        if limits.idle_timeout.is_none() && !limits.ages {
+            return None;
+        }
         let due = self.held.iter().flatten().filter(|h| h.stands).map(|h| h.due(limits)).min().filter(|at| *at < SimTime::MAX)?;
         if self.wakes.is_some_and(|at| at <= due) {
             return None;
@@ -306,4 +318,111 @@ pub fn flight(window: u32, n: u8, bytes: u32) -> (u64, bool) {
     let left = u64::from(bytes).saturating_sub(before);
     let room = u64::from(grown(window, n)) * SEGMENT;
     (left.min(room), left <= room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svcsim_engine::Slab;
+
+    const LANE: LaneId = (PodId(u32::MAX), 0);
+
+    fn at(ms: u64) -> SimTime {
+        SimTime::ZERO + SimDuration::from_millis(ms)
+    }
+
+    fn limits(max_streams: u32) -> Limits {
+        let lanes = Some(Lanes { count: 1, max_streams, spread: Spread::RoundRobin, opened: false });
+        Limits { lanes, idle_timeout: None, ages: true, max_requests: u32::MAX, slow_start: None }
+    }
+
+    fn keys(n: usize) -> Vec<Key> {
+        let mut slab = Slab::new();
+        (0..n).map(|i| slab.insert(i)).collect()
+    }
+
+    /// A pool with one lane, whose connection stands with its first request on it.
+    fn standing(limits: &Limits) -> (Pool, u16) {
+        let mut pool = Pool::default();
+        let slot = pool.open(Some(LANE), SimTime::MAX, limits);
+        pool.stands(slot, Connection { slot, ..Connection::NONE }, at(0));
+        (pool, slot)
+    }
+
+    #[test]
+    fn requests_wait_until_a_connection_stands_and_has_room() {
+        let (limits, k) = (limits(2), keys(4));
+        let mut pool = Pool::default();
+        assert!(matches!(pool.seat(LANE, k[0], &limits, at(0)), Seat::First));
+        let slot = pool.open(Some(LANE), SimTime::MAX, &limits);
+        assert!(matches!(pool.seat(LANE, k[1], &limits, at(0)), Seat::InLine));
+        assert_eq!(pool.next(2), None, "it does not stand yet");
+        pool.stands(slot, Connection { slot, ..Connection::NONE }, at(1));
+        assert_eq!(pool.next(2), Some((LANE, k[1])));
+        assert!(matches!(pool.seat(LANE, k[1], &limits, at(1)), Seat::On(c) if c.slot == slot));
+        assert!(matches!(pool.seat(LANE, k[2], &limits, at(1)), Seat::InLine), "two are on it");
+        assert!(pool.leaves(slot, Connection::NONE, true).is_none());
+        assert_eq!(pool.next(2), Some((LANE, k[2])));
+    }
+
+    #[test]
+    fn what_is_to_end_finishes_what_it_has_beside_its_successor() {
+        let (limits, k) = (Limits { max_requests: 2, ..limits(10) }, keys(2));
+        let (mut pool, old) = standing(&limits);
+        assert!(matches!(pool.seat(LANE, k[0], &limits, at(1)), Seat::On(_)), "the second and last");
+        assert!(matches!(pool.seat(LANE, k[1], &limits, at(1)), Seat::First));
+        let new = pool.open(Some(LANE), SimTime::MAX, &limits);
+        assert_ne!(old, new);
+        assert!(pool.leaves(old, Connection { slot: old, ..Connection::NONE }, true).is_none(), "one is left");
+        let over = pool.leaves(old, Connection { slot: old, ..Connection::NONE }, true);
+        assert_eq!(over.map(|c| c.slot), Some(old));
+        pool.close(old);
+        assert_eq!(pool.open(None, SimTime::MAX, &limits), old, "its slot is free again");
+    }
+
+    #[test]
+    fn quiet_and_age_end_connections_on_time() {
+        let limits = Limits { idle_timeout: Some(SimDuration::from_millis(50)), ..limits(10) };
+        let (mut pool, slot) = standing(&limits);
+        assert_eq!(pool.wake(&limits), None, "it is in use and does not age");
+        assert!(pool.leaves(slot, Connection { slot, ..Connection::NONE }, true).is_none());
+        assert_eq!((pool.wake(&limits), pool.wake(&limits)), (Some(at(50)), None), "one look is enough");
+        assert_eq!(pool.sweep(&limits, at(49)).len() + pool.sweep(&limits, at(50)).len(), 1);
+        let aged = pool.open(Some(LANE), at(70), &limits);
+        pool.stands(aged, Connection { slot: aged, ..Connection::NONE }, at(60));
+        assert_eq!((pool.keeps(aged, at(69)), pool.keeps(aged, at(70))), (true, false));
+        assert!(pool.sweep(&limits, at(70)).is_empty(), "it is in use");
+        assert!(pool.leaves(aged, Connection { slot: aged, ..Connection::NONE }, true).is_some());
+    }
+
+    #[test]
+    fn flights_double_and_add_up() {
+        for (window, bytes, flights) in
+            [(10, 0, 1), (10, 14_600, 1), (10, 14_601, 2), (10, 43_800, 2), (10, 100_000, 3), (1, 1_000_000, 10)]
+        {
+            let (mut n, mut sum) = (0, 0);
+            loop {
+                let (sent, last) = flight(window, n, bytes);
+                (n, sum) = (n + 1, sum + sent);
+                if last {
+                    break;
+                }
+                assert_eq!(sent, u64::from(window) * SEGMENT << (n - 1));
+            }
+            assert_eq!((n, sum), (flights, u64::from(bytes)), "{bytes} bytes by a window of {window}");
+        }
+    }
+
+    #[test]
+    fn idleness_halves_a_window_down_to_the_first() {
+        let slow_start = Some(SlowStartSpec { initial_window: 10, after_idle: true });
+        let limits = Limits { slow_start, ..limits(10) };
+        for (idle_ms, expected) in [(199, 80), (200, 40), (400, 20), (10_000_000, 10)] {
+            let (mut pool, slot) = standing(&limits);
+            pool.grows(slot, 3);
+            pool.leaves(slot, Connection { slot, ..Connection::NONE }, true);
+            pool.joins(slot, &limits, at(idle_ms));
+            assert_eq!(pool.window(slot), Some(expected), "after {idle_ms} ms");
+        }
+    }
 }

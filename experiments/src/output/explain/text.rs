@@ -141,6 +141,8 @@ fn tell(page: &mut Page, step: &Step) {
         What::Answers { packet, result, way } => {
             let what = match result.as_str() {
                 "completed" => "Answers.",
+                "handshake" => "Goes on with the handshake of the connection: the request itself has yet to come.",
+                "flight" => "Sends as much of its answer as TCP's window lets out, and waits until that is acknowledged.",
                 "refused" => "Turns the connection away (RST): nothing listens any more.",
                 "reset" => "Cuts the connection (RST) under the request.",
                 "queue_full" => "Turns the request away (503): its line is full.",

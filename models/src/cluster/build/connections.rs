@@ -6,7 +6,7 @@ use crate::cluster::Pooling;
 use crate::pool::{Lanes, Limits, Pool};
 use crate::spec::{ConnectionsSpec, HandshakeSpec, SpecError, TrafficSpec};
 use svcsim_engine::SimDuration;
-use svcsim_engine::random::Stream;
+use svcsim_engine::random::{DistSpec, Stream};
 
 /// Most connections of a client, and of all clients of a source: bounds what a slip of the keyboard can ask for.
 const MOST: (u32, u64) = (10_000, 1_000_000);
@@ -29,13 +29,7 @@ pub(super) fn check(field: &dyn Fn(&str) -> String, t: &TrafficSpec, udp: bool) 
     if !handshake.tcp && handshake.rounds() > 0 {
         return error("handshake.tcp", "false, but TLS runs over TCP".to_owned(), "leave it out: it is true");
     }
-    let word = match &t.connections {
-        ConnectionsSpec::PerRequest => return check_slow_start(field, t),
-        ConnectionsSpec::KeepAlive(_) => "keepAlive",
-        ConnectionsSpec::Fixed(_) => "fixed",
-        ConnectionsSpec::Multiplexed(_) => "multiplexed",
-    };
-    let part = |name: &str| format!("connections.{word}.{name}");
+    let part = |name: &str| part(t, name);
     if let Some(lanes) = lanes {
         let (each, all) = MOST;
         if lanes.count == 0 || lanes.count > each || u64::from(lanes.count) * u64::from(t.clients) > all {
@@ -71,6 +65,17 @@ pub(super) fn check(field: &dyn Fn(&str) -> String, t: &TrafficSpec, udp: bool) 
     check_slow_start(field, t)
 }
 
+/// The field of one of the parameters of `connections`.
+fn part(t: &TrafficSpec, name: &str) -> String {
+    let word = match &t.connections {
+        ConnectionsSpec::PerRequest => "perRequest",
+        ConnectionsSpec::KeepAlive(_) => "keepAlive",
+        ConnectionsSpec::Fixed(_) => "fixed",
+        ConnectionsSpec::Multiplexed(_) => "multiplexed",
+    };
+    format!("connections.{word}.{name}")
+}
+
 fn check_slow_start(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(), SpecError> {
     match t.tcp.slow_start {
         Some(slow) if !(1..=65_535).contains(&slow.initial_window) => {
@@ -86,7 +91,7 @@ fn check_slow_start(field: &dyn Fn(&str) -> String, t: &TrafficSpec) -> Result<(
 struct Ends<'a> {
     idle_timeout: Option<SimDuration>,
     max_requests: Option<u32>,
-    max_age: Option<&'a svcsim_engine::random::DistSpec<SimDuration>>,
+    max_age: Option<&'a DistSpec<SimDuration>>,
 }
 
 const NOTHING: Ends<'static> = Ends { idle_timeout: None, max_requests: None, max_age: None };
@@ -133,10 +138,11 @@ pub(super) fn pooling(
     if ends == NOTHING && lanes.is_none() && !windows {
         return Ok(None);
     }
-    let max_age = ends.max_age.map(|age| dist(&field("connections"), age)).transpose()?;
+    let max_age = ends.max_age.map(|age| dist(&field(&part(t, "maxAge")), age)).transpose()?;
     let limits = Limits {
         lanes,
         idle_timeout: ends.idle_timeout,
+        ages: max_age.is_some(),
         max_requests: ends.max_requests.unwrap_or(u32::MAX),
         slow_start: t.tcp.slow_start,
     };

@@ -54,6 +54,11 @@ impl Cluster {
         self.send_back(key, Outcome::Completed, vertex, ctx);
     }
 
+    /// Whether more of an answer follows when what is under way is acknowledged.
+    pub(in crate::cluster) fn more_follows(&self, r: &Request) -> bool {
+        r.phase.flight().is_some_and(|n| !flight(self.window(r), n, r.response_bytes).1)
+    }
+
     /// How an answer sets out: whole, or in flights.
     pub(super) fn answer_phase(&self, r: &Request) -> Phase {
         if self.sources[r.source].tcp.slow_start.is_some() { Phase::FIRST_FLIGHT } else { Phase::EXCHANGE }

@@ -314,13 +314,13 @@ impl Cluster {
     /// since whoever translated them has to translate them back.
     pub(in crate::cluster) fn send_back(&mut self, key: Key, result: Outcome, vertex: VertexId, ctx: &mut Ctx<'_>) {
         let Some(&(mut request)) = self.requests.get(key) else { return };
+        if result == Outcome::Completed && request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
+            request.phase = self.answer_phase(&request);
+        }
         if self.follows(key) {
             self.probe_answers(&request, result, ctx.now());
         }
         request.result = result;
-        if result == Outcome::Completed && request.phase == Phase::EXCHANGE && self.proxying(&request).is_none() {
-            request.phase = self.answer_phase(&request);
-        }
         request.stage = match request.connection.back {
             Back::ThroughEntry => Stage::BackToEntry,
             Back::ThroughLoadBalancer => Stage::BackToLoadBalancer,

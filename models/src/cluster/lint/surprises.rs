@@ -187,9 +187,15 @@ impl Call<'_> {
 
     /// Kept-alive connections are balanced once.
     fn fewer_connections_than_pods(&self) -> Option<Lint> {
-        let ConnectionsSpec::KeepAlive(_) = self.spec.traffic[self.name].connections else { return None };
+        let each = match &self.spec.traffic[self.name].connections {
+            ConnectionsSpec::PerRequest => return None,
+            ConnectionsSpec::KeepAlive(_) => 1,
+            ConnectionsSpec::Fixed(fixed) => fixed.connections,
+            ConnectionsSpec::Multiplexed(multiplexed) => multiplexed.connections,
+        };
         let clients = self.source.clients.len();
-        if self.pods() < 2 || clients >= 4 * self.pods() {
+        let by_request = self.source.balancing.is_some();
+        if by_request || self.pods() < 2 || clients * each as usize >= 4 * self.pods() {
             return None;
         }
         let problem = format!(

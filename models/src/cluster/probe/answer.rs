@@ -111,6 +111,11 @@ impl Cluster {
         };
         let packet = format!("{} {from} -> {to}", dialled.protocol);
         let place = self.pod_name(c.pod);
-        self.note(now, now, place, What::Answers { packet, result: result.name().to_owned(), way }, Vec::new());
+        let result = match result {
+            Outcome::Completed if r.phase.is_handshake() => "handshake",
+            Outcome::Completed if self.more_follows(r) => "flight",
+            _ => result.name(),
+        };
+        self.note(now, now, place, What::Answers { packet, result: result.to_owned(), way }, Vec::new());
     }
 }
