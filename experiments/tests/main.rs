@@ -12,6 +12,7 @@ mod importing;
 mod incidents;
 mod interruption;
 mod odd_input;
+mod policies;
 mod printing;
 mod traces;
 mod validation;
