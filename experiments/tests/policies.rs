@@ -118,7 +118,10 @@ fn recorded_requests_are_sent_as_they_were() {
     };
     assert_eq!(requests("time,size\n0,1\n1.5,2\n2,3\n", ""), 3.0);
     assert_eq!(requests("\u{feff}time,size\r\n0,1\r\n1.5,2\r\n2,3", ", clones: 2"), 6.0);
-    assert_eq!(requests("when,n\n2023-11-16 18:17:00,10\n2023-11-16 18:17:05,0\n2023-11-16 18:17:10,5\n", ", time: when, count: n"), 15.0);
+    assert_eq!(
+        requests("when,requests\n2023-11-16 18:17:00,10\n2023-11-16 18:17:05,0\n2023-11-16 18:17:10,5\n", ", time: when, count: requests"),
+        15.0
+    );
 }
 
 #[test]

@@ -407,7 +407,7 @@ mod tests {
                 if last {
                     break;
                 }
-                assert_eq!(sent, u64::from(window) * SEGMENT << (n - 1));
+                assert_eq!(sent, (u64::from(window) * SEGMENT) << (n - 1));
             }
             assert_eq!((n, sum), (flights, u64::from(bytes)), "{bytes} bytes by a window of {window}");
         }

@@ -230,7 +230,9 @@ mod tests {
     fn lines_are_by_rank_and_within_by_order_of_coming_or_the_other_way_round() {
         let order = |mut station: Station<u32>| {
             let now = SimTime::ZERO;
-            [(0, 0), (1, 1), (2, 0), (3, 1), (4, 0)].iter().for_each(|(job, rank)| drop(station.arrive_ranked(now, *job, *rank)));
+            for (job, rank) in [(0, 0), (1, 1), (2, 0), (3, 1), (4, 0)] {
+                station.arrive_ranked(now, job, rank);
+            }
             std::iter::from_fn(|| station.complete(now)).collect::<Vec<_>>()
         };
         assert_eq!(order(Station::new(1, None)), [2, 4, 1, 3]);

@@ -185,7 +185,8 @@ fn text(numbers: &[u64]) -> String {
 /// A time of a record: a number of units, or a date and a time of day, since 1970.
 fn nanoseconds(text: &str, unit: SimDuration) -> Option<u64> {
     if let Ok(number) = text.parse::<f64>() {
-        return (number >= 0.0 && number < 1e18)
+        return (0.0..1e18)
+            .contains(&number)
             .then(|| whole_and_part(text, unit).unwrap_or((number * unit.as_nanos() as f64).round() as u64));
     }
     let time = humantime::parse_rfc3339_weak(text).ok()?;

@@ -284,11 +284,9 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     if p.gone.is_some() {
         return unlike("unreachable routes");
     }
-    let connections = match p.load.mode.as_deref().map(|mode| (mode, mode.strip_prefix("fixed:").and_then(|k| k.parse::<u32>().ok()))) {
-        None | Some(("conn", _)) => json!("perRequest"),
-        Some((_, Some(k))) => json!({"fixed": {"connections": k, "spread": "random"}}),
-        Some((other, None)) => return unlike(&format!("connections of mode `{other}`")),
-    };
+    if p.load.mode.as_deref().is_some_and(|mode| mode != "conn") {
+        return unlike("connections that are opened beforehand");
+    }
     let (via, from) = match p.path.as_str() {
         "clusterip" => ("ClusterIP", json!({"workload": "client"})),
         "lb" => ("LoadBalancer", json!({"site": "outside"})),
@@ -337,7 +335,7 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
         "propagation": {"publish": "0s", "toNode": seconds(to_node)},
         "traffic": {"load": {
             "from": from, "to": "web", "via": via, "arrivals": {"poisson": {"rate": format!("{}/s", p.load.rate)}},
-            "clients": p.load.src, "connections": connections, "timeout": seconds(p.load.timeout.unwrap_or(10_000.0) / 1e3),
+            "clients": p.load.src, "timeout": seconds(p.load.timeout.unwrap_or(10_000.0) / 1e3),
             // Whoever is told does not try again.
             "tcp": {"retransmit": !story.is_told()},
         }},

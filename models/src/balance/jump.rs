@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn who_comes_last_gets_its_share_and_nothing_else_moves() {
-        let moved: Vec<usize> = (0..10_000u64).map(|k| crate::maglev::mix64(k)).filter(|k| bucket(*k, 9) != bucket(*k, 10)).map(|k| bucket(k, 10)).collect();
+        let moved: Vec<usize> = (0..10_000u64).map(crate::maglev::mix64).filter(|k| bucket(*k, 9) != bucket(*k, 10)).map(|k| bucket(k, 10)).collect();
         assert!(moved.iter().all(|b| *b == 9) && moved.len().abs_diff(1_000) < 120, "{}", moved.len());
     }
 }

@@ -52,7 +52,7 @@ fn random(hosts: Vec<Host>, size: usize, index: u32) -> Vec<Host> {
     let mut ranked: Vec<(u64, Host)> = hosts.into_iter().map(|h| (mix64(entity(&h.address) ^ mix64(u64::from(index) + 1)), h)).collect();
     ranked.sort_by_key(|(rank, h)| (*rank, h.id));
     ranked.truncate(size);
-    ranked.sort_by(|(_, a), (_, b)| (a.id).cmp(&b.id));
+    ranked.sort_by_key(|(_, h)| h.id);
     ranked.into_iter().map(|(_, h)| h).collect()
 }
 

@@ -27,7 +27,7 @@ fn times(spec: &ArrivalsSpec, n: usize, seed: u64) -> Vec<f64> {
 /// Arrivals in windows of `width` seconds up to `end`.
 fn counts(times: &[f64], width: f64, end: f64) -> Vec<f64> {
     let mut counts = vec![0.0; (end / width) as usize];
-    times.iter().filter_map(|t| Some((*t / width) as usize)).for_each(|w| {
+    times.iter().map(|t| (*t / width) as usize).for_each(|w| {
         if let Some(c) = counts.get_mut(w) {
             *c += 1.0
         }
@@ -135,7 +135,7 @@ fn on_and_off_is_bursty_at_every_scale() {
             let mean = c.iter().sum::<f64>() / c.len() as f64;
             c.iter().map(|c| (c - mean) * (c - mean)).sum::<f64>() / c.len() as f64 / width / width
         };
-        let slope = (variance(20.0) / variance(1.0)).ln() / 20f64.ln();
+        let slope = libm::log(variance(20.0) / variance(1.0)) / libm::log(20.0);
         1.0 + slope / 2.0
     };
     let (bursty, poisson) = (hurst(&ArrivalsSpec::OnOff(on_off)), hurst(&ArrivalsSpec::Poisson(poisson::Spec { rate: Rate(1_000.0) })));
