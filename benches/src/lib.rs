@@ -138,6 +138,7 @@ fn cluster(
         tcp: TcpSpec::default(),
         retries: None,
         hedging: None,
+        service_time: None,
         circuit_breaker: None,
         outlier_detection: None,
     };

@@ -73,3 +73,20 @@ fn limits_follow_latency() {
     let problem = check(&nonsense).expect_err("no order").to_string();
     assert!(problem.starts_with("pods.web.adaptiveLimit.aimd: limits from 30 over 20"), "{problem}");
 }
+
+/// Two classes of requests over one line: each has its demands, and both wait as long (Pollaczek and Khinchine: at 40/s of 5 ms and
+/// 20/s of 25 ms, W = sum of rate times E[S^2] / 2 / (1 - load) with constant demands).
+#[test]
+fn classes_have_demands_of_their_own() {
+    let mut spec = queue(Discipline::Fifo);
+    source(&mut spec).arrivals = poisson(40.0);
+    source(&mut spec).service_time = Some(constant(ms(5)));
+    let slow = TrafficSpec { arrivals: poisson(20.0), service_time: Some(constant(ms(25))), ..source(&mut spec).clone() };
+    spec.traffic.insert("slow".to_owned(), slow);
+    let runs = replicate(&spec, 20);
+    let expected = (40.0 * 0.005f64.powi(2) + 20.0 * 0.025f64.powi(2)) / 2.0 / (1.0 - 0.7) * 1e3;
+    for (i, name) in ["quick", "slow"].into_iter().enumerate() {
+        assert_near(name, runs.iter().map(|r| r.series[i].wait.mean().expect("some") / 1e6), expected, 0.03);
+    }
+    assert!(runs.iter().all(|r| r.series[1].service.mean() == Some(25e6)));
+}

@@ -4,6 +4,8 @@ use crate::world::*;
 use std::num::NonZeroU32;
 use svcsim_models::balance::{BalancingSpec, LocalitySpec, PolicySpec, SignalSpec, SlowStartSpec, SubsetSpec, least_request};
 use svcsim_models::cluster::{Outcome, check};
+use svcsim_models::workload::replay::{Numbers, Records};
+use svcsim_models::workload::{ArrivalsSpec, replay};
 
 /// `pods` Pods of one server each on one Node, exponential demands of 10 ms, called by `instances` that share nothing.
 fn queues(pods: usize, instances: u32, rate: f64, policy: PolicySpec) -> ClusterSpec {
@@ -262,4 +264,38 @@ fn unequal_pods_are_as_fast_as_theory_has_it() {
     nonsense.workloads[0].pod.speeds = vec![1.0, 0.0];
     let problem = check(&nonsense).expect_err("it would never answer").to_string();
     assert!(problem.starts_with("pods.web.speeds[1]: a speed of 0"), "{problem}");
+}
+
+/// Five balancers by K. Kingsbury (*Timelike*, test run of 17 February 2013, gist aphyr/4970726), of which these four fit one Service:
+/// 10,000 requests a millisecond apart in the mean, from an empty start, to 250 Pods of one server with exponential demands of 200 ms.
+/// Means and standard deviations of one run are from another simulation of the same; the published run lies among them.
+#[test]
+fn timelikes_balancers() {
+    let first = || PolicySpec::LeastRequest(least_request::Spec { ties: least_request::Ties::First, ..least_request::Spec::default() });
+    // Medians, 95th and 99th percentiles, ms, each with the standard deviation of one run.
+    let cases = [
+        ("random", named("random"), 1, [(509.494, 22.0), (2_113.61, 114.0), (3_162.06, 249.0)]),
+        ("round robin", named("roundRobin"), 1, [(313.086, 13.4), (1_326.53, 70.8), (2_000.28, 150.0)]),
+        ("least connections", first(), 1, [(138.54, 2.08), (598.607, 8.6), (918.906, 19.4)]),
+        ("ten balancers that count their own", first(), 10, [(1_680.66, 21.7), (2_971.99, 46.0), (3_601.84, 85.3)]),
+    ];
+    for (name, policy, instances, expected) in cases {
+        let mut spec = queues(250, instances, 1.0, policy);
+        spec.workloads[0].pod.service_time = DistSpec::Exponential { mean: ms(200) };
+        spec.run = RunSpec { duration: secs(20), warm_up: SimDuration::ZERO, window: secs(20) };
+        let run = |r: u64| {
+            let mut gaps = svcsim_engine::random::Streams::new(SEED, r).stream(1_000, 0);
+            let gaps: Vec<u64> = (0..10_000).map(|i| if i == 0 { 0 } else { (gaps.exponential() * 1e6) as u64 }).collect();
+            let recorded = Records { gaps: Numbers(gaps.into()), ..Records::default() };
+            source(&mut spec).arrivals = ArrivalsSpec::Replay(replay::Spec { recorded, speed: 1.0, keep: 1.0, clones: 1, repeat: false });
+            let s = series(&spec, r);
+            assert_eq!(s.completed(), 10_000);
+            [0.5, 0.95, 0.99].map(|q| s.latency.quantile(q).expect("ten thousand").as_millis_f64())
+        };
+        let runs: Vec<[f64; 3]> = (0..20).map(run).collect();
+        for (i, (mean, sd)) in expected.into_iter().enumerate() {
+            let found = runs.iter().map(|r| r[i]).sum::<f64>() / 20.0;
+            assert!((found - mean).abs() <= 4.0 * sd / 20f64.sqrt(), "{name}, {i}: {found} instead of {mean} (one run: {sd})");
+        }
+    }
 }

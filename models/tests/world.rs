@@ -130,6 +130,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         tcp: TcpSpec::default(),
         retries: None,
         hedging: None,
+        service_time: None,
         circuit_breaker: None,
         outlier_detection: None,
     }

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use super::format::{self, interval, list, number, percent, plural};
 use super::plots::loads;
+use super::ranking;
 use super::safe_level;
 use super::tables::{Results, Verdict};
 use super::view::{ALL, Case, View};
@@ -54,6 +55,11 @@ const LOSSES_MATTER: f64 = 1e-5;
 /// The findings, most important first.
 pub(crate) fn findings(results: &Results) -> Vec<Finding> {
     let view = View::new(results);
+    // Where a factor is ranked, conditions are not to be compared with one another.
+    if let Some(ranked) = ranking::ranked(&view) {
+        let kind = |i| if i == 0 { Kind::Recommendation } else { Kind::Latency };
+        return ranked.sentences().into_iter().enumerate().map(|(i, text)| finding(kind(i), text)).collect();
+    }
     let mut found = Vec::new();
     let cases = &view.cases;
     let Some(p99) = Ranking::new(&view, "latency_p99", false) else {

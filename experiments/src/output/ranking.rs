@@ -162,7 +162,7 @@ impl Ranked {
         let mut said = Vec::new();
         let compared: Vec<&Overall> = self.overall.iter().filter(|o| !o.control).collect();
         if let Some(first) = compared.first() {
-            let without = if first.breaks_in.is_empty() { "and breaks nowhere" } else { "and breaks least often" };
+            let without = if first.breaks_in.is_empty() { "and it breaks nowhere" } else { "and it breaks least often" };
             said.push(format!(
                 "{} ranks first: in {} of {all} conditions nobody is told apart from it as better, its {} is {} times the best one's in the \
                  geometric mean, {without}.",

@@ -352,6 +352,8 @@ struct Source {
     /// How its clients choose Pods, where they do, and the loads that all of them read.
     balancing: Option<BalancingSpec>,
     board: Option<Board>,
+    /// The demand of its requests, where it is not the workload's.
+    service_time: Option<Dist>,
     /// The workload whose demand distribution its requests have; none if the Service selects nothing.
     workload: Option<WorkloadId>,
     clients: Vec<Client>,

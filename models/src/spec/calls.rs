@@ -48,6 +48,9 @@ pub struct CallSpec {
     /// Size of a response on the wire.
     #[serde(default = "defaults::response_size")]
     pub response_size: DistSpec<Bytes>,
+    /// The demand of its requests, where they are a class of their own; absent: what the Pods' `serviceTime` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_time: Option<DistSpec<SimDuration>>,
     /// The caller gives up so long after it began; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SimDuration>,
@@ -94,6 +97,7 @@ impl CallSpec {
             optional: false,
             request_size: defaults::request_size(),
             response_size: defaults::response_size(),
+            service_time: None,
             timeout: None,
             connections: ConnectionsSpec::default(),
             handshake: None,
@@ -126,6 +130,7 @@ impl CallSpec {
             handshake: self.handshake,
             request_size: self.request_size.clone(),
             response_size: self.response_size.clone(),
+            service_time: self.service_time.clone(),
             timeout: self.timeout,
             balancing: self.balancing.clone(),
             dns: self.dns.clone(),

@@ -57,6 +57,9 @@ pub struct TrafficSpec {
     /// Size of a response on the wire.
     #[serde(default = "defaults::response_size")]
     pub response_size: DistSpec<Bytes>,
+    /// The demand of its requests, where they are a class of their own; absent: what the Pods' `serviceTime` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_time: Option<DistSpec<SimDuration>>,
     /// A client gives up this long after the intended start; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SimDuration>,
@@ -98,6 +101,7 @@ impl TrafficSpec {
             handshake: None,
             request_size: defaults::request_size(),
             response_size: defaults::response_size(),
+            service_time: None,
             timeout: None,
             tcp: TcpSpec::default(),
             retries: None,

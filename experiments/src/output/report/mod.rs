@@ -94,7 +94,6 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
     ]));
     if let Some(ranked) = ranking::ranked(&view) {
         blocks.push(Block::Heading(format!("{} ranked by {}", ranked.factor, ranked.metric)));
-        blocks.push(Block::Bullets(ranked.sentences()));
         blocks.push(Block::Table(overall_table(&ranked)));
         blocks.push(Block::Table(ranking_table(&ranked)));
     }

@@ -112,6 +112,7 @@ impl Cluster {
             resolver: dns.map(|dns| Resolver::build(&dns, cnames, &field("dns"))).transpose()?,
             balancing: balancing.clone(),
             board: balancing.as_ref().and_then(|b| b.signal.period()).map(Board::new),
+            service_time: t.service_time.as_ref().map(|s| dist(&field("serviceTime"), s)).transpose()?,
             workload: self.table.services[service].backends.first().copied(),
             clients: Vec::new(),
             name: name.to_owned(),

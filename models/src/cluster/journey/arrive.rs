@@ -35,8 +35,8 @@ impl Cluster {
         let now = ctx.now();
         let source = &mut self.sources[id];
         // Everything about the request itself is drawn here, whether a record says it or not, so that it is the same in every design.
-        let demand =
-            source.workload.map_or(SimDuration::ZERO, |w| self.workloads[w].service_time.sample_duration(&mut source.streams.demand));
+        let service = source.service_time.as_ref().or(source.workload.map(|w| &self.workloads[w].service_time));
+        let demand = service.map_or(SimDuration::ZERO, |dist| dist.sample_duration(&mut source.streams.demand));
         let mut size = |dist: &svcsim_engine::random::Dist| dist.sample(&mut source.streams.sizes).min(f64::from(u32::MAX)) as u32;
         let (request_bytes, response_bytes) = (size(&source.request_size), size(&source.response_size));
         let sizes = (recorded.request_bytes.unwrap_or(request_bytes), recorded.response_bytes.unwrap_or(response_bytes));

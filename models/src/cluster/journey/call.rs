@@ -74,7 +74,7 @@ impl Cluster {
             let made = stream.chance(call.probability);
             for _ in 0..call.copies {
                 let source = &self.sources[call.source];
-                let service = source.workload.map(|w| &self.workloads[w].service_time);
+                let service = source.service_time.as_ref().or(source.workload.map(|w| &self.workloads[w].service_time));
                 let bytes = |x: f64| x.min(f64::from(u32::MAX)) as u32;
                 let draw = Draw {
                     demand: service.map_or(SimDuration::ZERO, |dist| dist.sample_duration(&mut stream)),
