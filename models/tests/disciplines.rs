@@ -84,7 +84,7 @@ fn classes_have_demands_of_their_own() {
     let slow = TrafficSpec { arrivals: poisson(20.0), service_time: Some(constant(ms(25))), ..source(&mut spec).clone() };
     spec.traffic.insert("slow".to_owned(), slow);
     let runs = replicate(&spec, 20);
-    let expected = (40.0 * 0.005f64.powi(2) + 20.0 * 0.025f64.powi(2)) / 2.0 / (1.0 - 0.7) * 1e3;
+    let expected = (40.0 * 0.005 * 0.005 + 20.0 * 0.025 * 0.025) / 2.0 / (1.0 - 0.7) * 1e3;
     for (i, name) in ["quick", "slow"].into_iter().enumerate() {
         assert_near(name, runs.iter().map(|r| r.series[i].wait.mean().expect("some") / 1e6), expected, 0.03);
     }
