@@ -139,9 +139,14 @@ pub(super) struct Constants {
 }
 
 impl Constants {
-    fn of(&self, path: &str) -> Option<Delays> {
-        let name = if path == "lb" { "lb-pods" } else { path };
-        Delays::deserialize(self.paths.get(name)?).ok()
+    fn of(&self, p: &Params) -> Option<Delays> {
+        let kept = p.load.mode.as_deref().is_some_and(|mode| mode != "conn");
+        let name = match p.path.as_str() {
+            "lb" => "lb-pods".to_owned(),
+            path if kept => format!("{path}-keepalive"),
+            path => path.to_owned(),
+        };
+        Delays::deserialize(self.paths.get(&name)?).ok()
     }
 }
 
@@ -151,14 +156,13 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
         return Err(format!("measurements of {} are not turned into runs yet", measured.exp));
     }
     let params = Params::deserialize(&measured.params).map_err(|e| format!("not expressed by runs: {e}"))?;
-    let delays = constants.of(&params.path);
+    let delays = constants.of(&params);
     let story = Story::of(&params)?;
     let spec = cluster(&params, &story, delays)?;
-    let is_told = story.is_told();
     let replication = |r: u64| -> Result<BTreeMap<&'static str, f64>, String> {
         let streams = Streams::new(effort.seed ^ entity(&measured.id), r);
         let result = run(&spec, &streams, &|| true).map_err(|e| e.to_string())?.ok_or("interrupted")?;
-        Ok(measure(&result, is_told))
+        Ok(measure(&result))
     };
     let samples: Vec<_> = (0..REPLICATIONS).into_par_iter().map(replication).collect::<Result<_, _>>()?;
     let lost: u64 = measured.status.iter().filter(|(status, _)| *status != "ok").map(|(_, n)| n).sum();
@@ -187,16 +191,15 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
     Ok(findings)
 }
 
-/// What a run found, in the testbed's words. `is_told`: whoever meets a Pod that is gone is told.
-fn measure(result: &RunResult, is_told: bool) -> BTreeMap<&'static str, f64> {
+/// What a run found, in the testbed's words.
+fn measure(result: &RunResult) -> BTreeMap<&'static str, f64> {
     let series = &result.series[0];
     let count = |outcomes: &[Outcome]| outcomes.iter().map(|o| series.outcomes[*o as usize]).sum::<u64>() as f64;
     let us = |d: Option<SimDuration>| d.map_or(f64::NAN, |d| d.as_nanos() as f64 / 1e3);
-    let gone = if is_told { count(&[Outcome::Blackhole]) } else { 0.0 };
     BTreeMap::from([
         ("requests", series.arrivals as f64),
         ("lost", (series.ended() - series.completed()) as f64),
-        ("refused", count(&[Outcome::Refused, Outcome::Rejected]) + gone),
+        ("refused", count(&[Outcome::Refused, Outcome::Rejected])),
         ("reset", count(&[Outcome::Reset])),
         ("latency_mean_us", series.latency.mean_ns().map_or(f64::NAN, |ns| ns / 1e3)),
         ("latency_p50_us", us(series.latency.quantile(0.5))),
@@ -264,9 +267,9 @@ impl Story {
         Ok(Self::Removals { pods, delay, killed: ended[0].op != "term", replaced, silent: ended[0].op == "netgone" })
     }
 
-    /// Whether the namespace of a Pod that is gone still answers: in a cluster nobody does.
-    fn is_told(&self) -> bool {
-        matches!(self, Self::Removals { silent: false, .. })
+    /// How long the namespace of a Pod is there after its process: it refuses connections.
+    fn teardown(&self) -> f64 {
+        if matches!(self, Self::Removals { silent: true, .. }) { 0.0 } else { NEVER }
     }
 }
 
@@ -284,9 +287,6 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     if p.gone.is_some() {
         return unlike("unreachable routes");
     }
-    if p.load.mode.as_deref().is_some_and(|mode| mode != "conn") {
-        return unlike("connections that are opened beforehand");
-    }
     let (via, from) = match p.path.as_str() {
         "clusterip" => ("ClusterIP", json!({"workload": "client"})),
         "lb" => ("LoadBalancer", json!({"site": "outside"})),
@@ -302,6 +302,7 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     let startup = if replaced { "0s".to_owned() } else { seconds(NEVER) };
     let mut behaviour = json!({
         "serviceTime": service_time(&p.load.demand, overhead)?, "concurrency": first.slots, "startup": startup, "atSigterm": "stopAccepting",
+        "sandboxTeardown": seconds(story.teardown()),
     });
     if let Some(backlog) = first.backlog.or(p.backlog) {
         behaviour["backlog"] = backlog.into();
@@ -336,14 +337,15 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
         "traffic": {"load": {
             "from": from, "to": "web", "via": via, "arrivals": {"poisson": {"rate": format!("{}/s", p.load.rate)}},
             "clients": p.load.src, "timeout": seconds(p.load.timeout.unwrap_or(10_000.0) / 1e3),
-            // Whoever is told does not try again.
-            "tcp": {"retransmit": !story.is_told()},
         }},
         "events": events,
         "run": {"duration": seconds(p.load.duration), "window": seconds(p.load.duration)},
     });
     if by_balancer {
         experiment["loadBalancer"] = balancer(p.lb.as_ref())?;
+    }
+    if let Some(connections) = connections(p.load.mode.as_deref())? {
+        experiment["traffic"]["load"]["connections"] = connections;
     }
     let errors = |e: Vec<crate::input::error::InputError>| e.iter().map(|e| format!("{}: {}", e.field, e.problem)).collect::<String>();
     let loaded = Loaded::parse(Path::new("testbed.yaml"), &experiment.to_string(), &[]).map_err(errors)?;
@@ -362,6 +364,14 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     }
     svcsim_models::cluster::check(&spec).map_err(|e| e.to_string())?;
     Ok(spec)
+}
+
+/// How the load uses connections; none: one for each request.
+fn connections(mode: Option<&str>) -> Result<Option<Value>, String> {
+    let Some(mode) = mode.filter(|mode| *mode != "conn") else { return Ok(None) };
+    let count = mode.strip_prefix("fixed:").and_then(|k| k.parse::<u32>().ok());
+    let count = count.ok_or_else(|| format!("connections by the mode `{mode}` are not expressed by runs"))?;
+    Ok(Some(json!({"fixed": {"connections": count, "spread": "random"}})))
 }
 
 /// The events of an experiment; how long Nodes take to hear of changes; whether Pods that go are replaced.
