@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use svcsim_engine::stats::interval::Sample;
 
 /// Standard errors that a mean may be off: some 6 in 100000 right ones are called wrong.
 const K: f64 = 4.0;
@@ -22,13 +23,7 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// The mean of independent `values`; `None` for fewer than two or any that is not finite.
     fn of(values: &[f64]) -> Option<Self> {
-        if values.len() < 2 || values.iter().any(|v| !v.is_finite()) {
-            return None;
-        }
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
-        Some(Self { mean, se: (variance / n).sqrt() })
+        Sample::of(values).map(|s| Self { mean: s.mean, se: s.standard_error() })
     }
 
     /// The variance of independent `values`: the mean of their squared deviations, whose spread gives its standard error.
