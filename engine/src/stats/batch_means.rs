@@ -14,6 +14,16 @@ pub fn batch_means(values: &[f64], batches: usize) -> Vec<f64> {
     values.chunks_exact(length).take(batches).map(|b| b.iter().sum::<f64>() / length as f64).collect()
 }
 
+/// The interval of the mean of one run from the means of as many of 64, 32 or 16 batches as look independent at a level of 5 %, and how
+/// many these are. More gain little (Schmeiser 1982, *Batch Size Effects in the Analysis of Simulation Output*). `None` if not even 16
+/// look so, which says that the run is too short for what it remembers, or for fewer values or any that is not finite.
+#[must_use]
+pub fn interval_of_one_run(values: &[f64], confidence: f64) -> Option<(Interval, usize)> {
+    let independent = |batches: &usize| look_independent(&batch_means(values, *batches), 0.05) == Some(true);
+    let batches = [64, 32, 16].into_iter().find(independent)?;
+    Some((Sample::of(&batch_means(values, batches))?.interval(confidence), batches))
+}
+
 /// The interval of the mean by overlapping batches of `length` values: all there are, not only every `length`-th, which makes the
 /// variance a third surer for the same work (Meketon and Schmeiser 1984, *Overlapping Batch Means: Something for Nothing?*), with
 /// 3/2 (n/length - 1) degrees of freedom. `None` for less than two batches' worth of values or any that is not finite.
@@ -131,6 +141,18 @@ pub(super) mod tests {
         // 380 expected, with a standard deviation of 4.4; batches of 200 are a little short for a correlation time of 20.
         assert!((355..=395).contains(&apart) && (355..=395).contains(&overlapping), "{apart} {overlapping}");
         assert!(naive < 200, "{naive}");
+    }
+
+    #[test]
+    fn one_run_is_cut_as_finely_as_it_allows() {
+        let interval = |phi, n| interval_of_one_run(&autoregressive(phi, n, 5), 0.95);
+        assert_eq!(interval(0.0, 6_400).map(|(_, batches)| batches), Some(64));
+        assert!(interval(0.9, 40_000).is_some_and(|(i, _)| i.contains(0.0) && i.high - i.low < 0.2));
+        assert_eq!((interval(0.999, 640), interval(0.0, 15)), (None, None));
+        let covered = (0..200).filter_map(|r| interval_of_one_run(&autoregressive(0.9, 8_000, r), 0.95)).map(|(i, _)| i.contains(0.0));
+        let covered: Vec<bool> = covered.collect();
+        let right = covered.iter().filter(|c| **c).count();
+        assert!(covered.len() > 150 && right as f64 > 0.9 * covered.len() as f64, "{right} of {}", covered.len());
     }
 
     #[test]
