@@ -27,6 +27,7 @@ pub mod circuit_breaker;
 pub mod cluster;
 pub mod control_plane;
 pub mod controllers;
+pub mod cpu_quota;
 pub mod dataplane;
 pub mod dns;
 pub mod explain;

@@ -16,6 +16,7 @@ mod dns;
 mod explaining;
 mod failures;
 mod invariants;
+mod limits;
 mod network;
 mod paths;
 mod placement;

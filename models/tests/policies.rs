@@ -2,8 +2,8 @@
 
 use crate::world::*;
 use std::num::NonZeroU32;
-use svcsim_models::balance::{BalancingSpec, LocalitySpec, PolicySpec, SignalSpec, SlowStartSpec, SubsetSpec, least_request};
-use svcsim_models::cluster::{Outcome, check};
+use svcsim_models::balance::{BalancingSpec, HashOn, LocalitySpec, PolicySpec, SignalSpec, SlowStartSpec, SubsetSpec, least_request};
+use svcsim_models::cluster::{Outcome, check, lint};
 use svcsim_models::workload::replay::{Numbers, Records};
 use svcsim_models::workload::{ArrivalsSpec, replay};
 
@@ -92,7 +92,7 @@ fn controls_bracket_the_rest() {
 
 #[test]
 fn weights_give_shares() {
-    let mut spec = queues(3, 2, 300.0, PolicySpec::Random(svcsim_models::balance::random::Spec { weighted: true }));
+    let mut spec = queues(3, 2, 300.0, PolicySpec::Random(svcsim_models::balance::random::Spec {}));
     balancing(&mut spec).weights = vec![1, 0, 3];
     let s = series(&spec, 0);
     let all: u64 = s.requests_by_replica.iter().sum();
@@ -250,7 +250,7 @@ fn unequal_pods_are_as_fast_as_theory_has_it() {
         balancing(&mut spec).weights = weights;
         spec
     };
-    let by_weight = PolicySpec::Random(svcsim_models::balance::random::Spec { weighted: true });
+    let by_weight = PolicySpec::Random(svcsim_models::balance::random::Spec {});
     let divided = |add| PolicySpec::LeastRequest(least_request::Spec { add, ..least_request::Spec::default() });
     let cases = [
         ("by weight", unequal(vec![1.0, 1.0, 2.0], vec![1, 1, 2], 320.0, by_weight), 37.5),
@@ -298,4 +298,23 @@ fn timelikes_balancers() {
             assert!((found - mean).abs() <= 4.0 * sd / 20f64.sqrt(), "{name}, {i}: {found} instead of {mean} (one run: {sd})");
         }
     }
+}
+
+/// What a policy does not listen to is said, and so is a hash of nothing.
+#[test]
+fn settings_that_change_nothing_are_told() {
+    let told = |set: &dyn Fn(&mut TrafficSpec)| {
+        let mut spec = queues(3, 2, 100.0, PolicySpec::by_name("roundRobin").expect("it is one"));
+        set(source(&mut spec));
+        lint(&spec).into_iter().map(|l| (l.field.clone(), l.is_of_no_effect())).collect::<Vec<_>>()
+    };
+    let balancing = |t: &mut TrafficSpec, set: &dyn Fn(&mut BalancingSpec)| set(t.balancing.as_mut().expect("it balances"));
+    assert_eq!(told(&|_| ()), []);
+    assert_eq!(told(&|t| balancing(t, &|b| b.signal = SignalSpec::Live)), [("traffic.clients.balancing.signal".to_owned(), true)]);
+    assert_eq!(told(&|t| balancing(t, &|b| b.weights = vec![1, 2])), [("traffic.clients.balancing.weights".to_owned(), true)]);
+    assert_eq!(told(&|t| balancing(t, &|b| b.hash_on = HashOn::Key)), [("traffic.clients.balancing.hashOn".to_owned(), true)]);
+    let ring = |b: &mut BalancingSpec| {
+        (b.policy, b.hash_on) = (PolicySpec::by_name("ring").expect("it is one"), HashOn::Key);
+    };
+    assert_eq!(told(&|t| balancing(t, &ring)), [("traffic.clients.balancing.hashOn".to_owned(), false)]);
 }

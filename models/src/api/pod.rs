@@ -1,5 +1,6 @@
 //! [`Pod`]: where it runs, what phase of its life it is in, and the servers that meet its requests.
 
+use crate::cpu_quota::CpuQuota;
 use crate::ids::{NodeId, ReplicaId, WorkloadId};
 use crate::limiter::Limiter;
 use crate::spec::Discipline;
@@ -54,6 +55,16 @@ pub struct Pod {
     pub caller: u32,
     /// Requests that wait for Services they call, and have left the servers to others meanwhile.
     pub calling: u32,
+    /// Requests that wait for Services they call, and hold a server meanwhile.
+    pub blocked: u32,
+    /// Connections that its process has accepted and that stand, where there is a limit on them.
+    pub connections: u32,
+    /// Requests over connections that it has not accepted yet since it has too many.
+    pub unaccepted: VecDeque<Key>,
+    /// Counts its processes: a connection is one of the process that accepted it. Never 0.
+    pub process_number: u8,
+    /// Its CPU time, where that is limited.
+    pub cpu_quota: Option<Box<CpuQuota>>,
     /// Services that requests needed which it took in, and those that it threw out, against [`Servers::busy_time`].
     taken_in: SimDuration,
     /// How many requests it takes in at most, by its latency.
@@ -98,6 +109,8 @@ pub struct Pace {
     pub slow: f64,
     /// Since when nothing goes on.
     pub frozen: Option<SimTime>,
+    /// Why: by [`Stop`].
+    stopped_by: u8,
     /// How long nothing went on, before that.
     frozen_for: SimDuration,
     /// Requests whose service would have been over during the pause.
@@ -108,9 +121,18 @@ pub struct Pace {
     pub connects: u32,
 }
 
+/// Why nothing goes on in a Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Its process hangs.
+    Pause = 1,
+    /// It has used up its CPU quota.
+    Quota = 2,
+}
+
 impl Default for Pace {
     fn default() -> Self {
-        Self { slow: 1.0, frozen: None, frozen_for: SimDuration::ZERO, held: Vec::new(), arrived: Vec::new(), connects: 0 }
+        Self { slow: 1.0, frozen: None, stopped_by: 0, frozen_for: SimDuration::ZERO, held: Vec::new(), arrived: Vec::new(), connects: 0 }
     }
 }
 
@@ -127,16 +149,29 @@ impl Pace {
         *self = Self { slow: self.slow, ..Self::default() };
     }
 
-    /// A pause begins.
-    pub fn freeze(&mut self, now: SimTime) {
+    /// Nothing goes on any more.
+    pub fn freeze(&mut self, why: Stop, now: SimTime) {
+        self.stopped_by |= why as u8;
         self.frozen.get_or_insert(now);
     }
 
-    /// It ends.
-    pub fn thaw(&mut self, now: SimTime) {
+    /// That is over; true if things go on, since there is no other reason why they do not.
+    pub fn thaw(&mut self, why: Stop, now: SimTime) -> bool {
+        let was = self.stopped_by;
+        self.stopped_by &= !(why as u8);
+        if self.stopped_by != 0 || was == 0 {
+            return false;
+        }
         if let Some(since) = self.frozen.take() {
             self.frozen_for += now.since(since);
         }
+        true
+    }
+
+    /// Whether the process hangs by itself.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.stopped_by & Stop::Pause as u8 != 0
     }
 }
 
@@ -207,6 +242,11 @@ impl Pod {
             servers,
             caller: 0,
             calling: 0,
+            blocked: 0,
+            connections: 0,
+            unaccepted: VecDeque::new(),
+            process_number: 1,
+            cpu_quota: None,
             taken_in: SimDuration::ZERO,
             limiter: None,
             recent: None,
@@ -252,7 +292,15 @@ impl Pod {
     pub fn clear(&mut self, now: SimTime) {
         self.servers.clear(now);
         self.taken_in = self.servers.busy_time(now);
-        self.calling = 0;
+        (self.calling, self.blocked, self.connections) = (0, 0, 0);
+        self.unaccepted.clear();
+        self.process_number = self.process_number.checked_add(1).unwrap_or(1);
+    }
+
+    /// CPUs in use: by requests in service, but for those that wait for others, and by none while nothing goes on.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        if self.works() && self.pace.frozen.is_none() { self.servers.in_service().saturating_sub(self.blocked) } else { 0 }
     }
 
     /// From now on somebody asks how long its requests take.
@@ -379,6 +427,15 @@ impl Servers {
         match self {
             Self::Fifo(station) => station.in_system(),
             Self::Sharing(s) => s.queue.in_system(),
+        }
+    }
+
+    /// Servers at work.
+    #[must_use]
+    pub fn in_service(&self) -> u32 {
+        match self {
+            Self::Fifo(station) => station.in_service(),
+            Self::Sharing(s) => (s.queue.in_system() as u32).min(s.queue.servers()),
         }
     }
 

@@ -216,6 +216,16 @@ pub enum Event {
         /// The part of its life that this belongs to; in another it is void.
         life: u32,
     },
+    /// A Pod may have used up its CPU quota.
+    QuotaSpent {
+        /// The Pod.
+        pod: PodId,
+    },
+    /// The period is over whose CPU quota it had used up.
+    QuotaRefills {
+        /// The Pod.
+        pod: PodId,
+    },
     /// A terminating Pod's `preStop` is over: it gets SIGTERM.
     PodStops {
         /// The Pod.

@@ -38,6 +38,7 @@ use crate::circuit_breaker::{Breaker, CircuitBreakerSpec};
 use crate::control_plane::proxy_sync::SyncRunner;
 use crate::control_plane::rate_limit::RateLimit;
 use crate::control_plane::slices::ServiceSlices;
+use crate::cpu_quota::CpuQuotaSpec;
 use crate::dataplane::{Address, Approach, Conntrack, ConntrackSpec, EndpointTable, IcmpLimit, Proxy, RuleSet, ServiceTable};
 use crate::dns::{Answer, Resolver};
 use crate::ids::{BalancerId, EventId, NodeId, PodId, ReplicaId, ServiceId, SourceId, VertexId, WorkloadId, ZoneId};
@@ -149,6 +150,8 @@ pub struct Cluster {
     /// Requests that wait for what they called, with the places that are free, and the critical paths of those that do no more.
     callings: Vec<Calling>,
     free_callings: Vec<u32>,
+    /// Pods that can accept another connection, and are to do so.
+    vacated: Vec<PodId>,
     paths: BTreeMap<Key, Vec<Segment>>,
     /// Copies of one request, each with the other.
     siblings: BTreeMap<Key, Key>,
@@ -274,6 +277,9 @@ struct Workload {
     shed_after: Option<SimDuration>,
     adaptive_limit: Option<LimiterSpec>,
     backlog: u32,
+    max_connections: Option<u32>,
+    cpu_quota: Option<CpuQuotaSpec>,
+    sandbox_teardown: SimDuration,
     service_time: Dist,
     image_pull: Dist,
     startup: Dist,
@@ -526,6 +532,8 @@ impl Model for Cluster {
             Event::ProbeFails { pod, life } => self.probe_fails(pod, life, ctx),
             Event::ContainerKilled { pod, life } => self.container_killed(pod, life, ctx),
             Event::CrashDetected { pod, life } => self.crash_detected(pod, life, ctx),
+            Event::QuotaSpent { pod } => self.quota_spent(pod, ctx),
+            Event::QuotaRefills { pod } => self.quota_refills(pod, ctx),
             Event::PodStops { pod } => self.pod_stops(pod, ctx),
             Event::PodKilled { pod } => self.pod_killed(pod, ctx),
             Event::EndpointsPublished { service } => self.endpoints_published(service, ctx),
@@ -533,6 +541,9 @@ impl Model for Cluster {
             Event::SyncStarts { node } => self.start_sync(node, ctx),
             Event::SyncEnds { node } => self.finish_sync(node, ctx),
             Event::EndpointsReachNodes { update } => self.endpoints_reach_nodes(update, ctx),
+        }
+        while let Some(pod) = self.vacated.pop() {
+            self.accept_next(pod, ctx);
         }
     }
 }

@@ -102,7 +102,7 @@ impl Phase {
 /// No request.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-const _: () = assert!(size_of::<Request>() <= 112);
+const _: () = assert!(size_of::<Request>() <= 120);
 
 /// A connection's path: the flow it hashes to, and the translation that the first packet got. The latter is
 /// its conntrack entry, held at the Node that chose: later packets follow it whatever the rules say by then.
@@ -122,6 +122,8 @@ pub struct Connection {
     pub tracked: bool,
     /// Whether it has carried more than one request.
     pub reused: bool,
+    /// Which of the Pod's processes has accepted it and counts it; 0: none.
+    pub accepted_by: u8,
     /// What the load balancer chose, and counts as open: the entry Node, the Pod, or there is none in front.
     pub balanced_to: BalancedTo,
     /// How replies come back.
@@ -272,6 +274,7 @@ impl Outcome {
             self,
             Self::Completed
                 | Self::QueueFull
+                | Self::Shed
                 | Self::DependencyFailed
                 | Self::LbBadGateway
                 | Self::LbUnavailable

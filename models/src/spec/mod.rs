@@ -180,6 +180,11 @@ mod defaults {
     pub(super) fn image_pull() -> DistSpec<SimDuration> {
         DistSpec::Constant(SimDuration::ZERO)
     }
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    pub(super) fn is_zero(time: &SimDuration) -> bool {
+        *time == SimDuration::ZERO
+    }
+
     pub(super) fn is_nothing(pull: &DistSpec<SimDuration>) -> bool {
         *pull == image_pull()
     }

@@ -1,6 +1,7 @@
 //! What Pods do with requests.
 
 use super::{StepSpec, defaults};
+use crate::cpu_quota::CpuQuotaSpec;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
@@ -27,6 +28,14 @@ pub struct PodBehaviour {
     /// application's `listen(2)` backlog, or `net.core.somaxconn` if that is less.
     #[serde(default = "defaults::backlog", skip_serializing_if = "defaults::is_somaxconn")]
     pub backlog: u32,
+    /// Connections that its process accepts at once; more wait in the accept queue, where one more than the backlog fits, until one
+    /// is closed: Tomcat's `maxConnections`, HAProxy's `maxconn`. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// CPU time that the container gets in each period: with the quota used up it stands still until the next. Its servers at work
+    /// use one CPU each. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<CpuQuotaSpec>,
     /// How long the image of a workload's first Pod on a Node is pulled; later ones there find it. A Node pulls one image after
     /// the other (`serializeImagePulls`).
     #[serde(default = "defaults::image_pull", skip_serializing_if = "defaults::is_nothing")]
@@ -44,6 +53,10 @@ pub struct PodBehaviour {
     /// What the application does at SIGTERM.
     #[serde(default, skip_serializing_if = "AtSigterm::is_default")]
     pub at_sigterm: AtSigterm,
+    /// From the end of a terminating Pod's container to the end of its sandbox (`StopPodSandbox`, which takes the address away): until
+    /// then the Pod's kernel refuses connections, from then on nobody answers. Sidecars that run on have the same effect.
+    #[serde(default, skip_serializing_if = "defaults::is_zero")]
+    pub sandbox_teardown: SimDuration,
     /// What it asks of other Services once its own work for a request is done, step by step; then it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<StepSpec>,
@@ -66,12 +79,15 @@ impl PodBehaviour {
             queue_limit: None,
             shed_after: None,
             adaptive_limit: None,
+            max_connections: None,
+            cpu_quota: None,
             backlog: defaults::backlog(),
             image_pull: defaults::image_pull(),
             startup: defaults::startup(),
             warm_up: None,
             speeds: Vec::new(),
             at_sigterm: AtSigterm::default(),
+            sandbox_teardown: SimDuration::ZERO,
             calls: Vec::new(),
             asynchronous: false,
             discipline: Discipline::default(),

@@ -61,6 +61,7 @@ impl Cluster {
             requests: Slab::new(),
             callings: Vec::new(),
             free_callings: Vec::new(),
+            vacated: Vec::new(),
             paths: BTreeMap::new(),
             siblings: BTreeMap::new(),
             load_probes: Slab::new(),
@@ -198,6 +199,11 @@ impl Cluster {
                 "say how many times its demand a cold Pod's request takes, such as 3",
             ));
         }
+        if w.pod.max_connections == Some(0) {
+            let problem = "0: nobody could ever connect".to_owned();
+            return Err(SpecError::new(field("maxConnections"), problem, "give at least 1, or leave it out"));
+        }
+        w.pod.cpu_quota.map_or(Ok(()), |q| q.check(&field("cpuQuota")))?;
         w.pod.adaptive_limit.map_or(Ok(()), |l| l.check(&field("adaptiveLimit")))?;
         let places = if w.is_daemon() { eligible.len() as u32 } else { w.replicas };
         if places > MOST {
@@ -212,6 +218,9 @@ impl Cluster {
             shed_after: w.pod.shed_after,
             adaptive_limit: w.pod.adaptive_limit,
             backlog: w.pod.backlog,
+            max_connections: w.pod.max_connections,
+            cpu_quota: w.pod.cpu_quota,
+            sandbox_teardown: w.pod.sandbox_teardown,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,
             startup: dist(&field("startup"), &w.pod.startup)?,

@@ -4,9 +4,10 @@
 //! endpoint is marked terminating and Nodes learn of it one by one; and the kubelet runs `preStop`, then
 //! sends SIGTERM, then, when the grace period is over, SIGKILL.
 
-use crate::api::pod::Servers;
+use crate::api::pod::{Servers, Stop};
 use crate::api::{Pod, Process};
 use crate::cluster::{Cluster, Ctx, Event};
+use crate::cpu_quota::CpuQuota;
 use crate::ids::{NodeId, PodId, ReplicaId};
 use crate::limiter::Limiter;
 use crate::load_balancer::{Target, Targets};
@@ -45,6 +46,7 @@ impl Cluster {
         let pod = self.create_pod(replica, node);
         let p = &mut self.pods[pod];
         (p.process, p.ready, p.containers_ready) = (Process::Running, true, true);
+        p.cpu_quota = self.workloads[p.workload].cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         self.nodes[node].images.insert((p.workload, p.revision));
         pod
     }
@@ -77,6 +79,7 @@ impl Cluster {
         let p = &mut self.pods[pod];
         p.life += 1;
         (p.process, p.started) = (Process::Starting, ctx.now());
+        p.cpu_quota = self.workloads[p.workload].cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         let (w, life) = (&mut self.workloads[p.workload], p.life);
         let listens = ctx.now() + w.startup.sample_duration(&mut w.startup_stream);
         let start = w.probes.start(ctx.now(), listens);
@@ -203,7 +206,7 @@ impl Cluster {
         if p.life != life {
             return;
         }
-        if p.pace.frozen.is_some() && p.process == Process::Running {
+        if p.pace.is_paused() && p.process == Process::Running {
             p.process = Process::Stopping;
             let grace = self.workloads[p.workload].termination_grace;
             ctx.schedule_in(grace, Event::ContainerKilled { pod, life });
@@ -217,7 +220,7 @@ impl Cluster {
         let p = &mut self.pods[pod];
         let now = ctx.now();
         p.life += 1;
-        p.pace.freeze(now);
+        p.pace.freeze(Stop::Pause, now);
         p.servers.pause(now);
         let (probes, life) = (&self.workloads[p.workload].probes, p.life);
         if let Some(readiness) = &probes.readiness {
@@ -227,24 +230,20 @@ impl Cluster {
             ctx.schedule_at(liveness.fails(p.started, now, liveness.timeout), Event::ContainerKilled { pod, life });
         }
         self.tell(pod, "pause", ctx);
+        self.meter_cpu(pod, ctx);
     }
 
     /// It goes on where it stopped.
     pub(in crate::cluster) fn thaw(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &mut self.pods[pod];
         let now = ctx.now();
-        if p.pace.frozen.is_none() {
+        if !p.pace.is_paused() {
             return;
         }
         p.life += 1;
-        p.pace.thaw(now);
-        for request in std::mem::take(&mut p.pace.held) {
-            ctx.schedule_at(now, Event::ServiceCompletes { pod, request });
+        if p.pace.thaw(Stop::Pause, now) {
+            self.goes_on_working(pod, ctx);
         }
-        if let Some(next) = p.servers.resume(now) {
-            ctx.schedule_at(next.at, Event::SharingCompletes { pod, epoch: next.epoch });
-        }
-        self.accept_arrived(pod, ctx);
         let p = &self.pods[pod];
         let (readiness, life) = (self.workloads[p.workload].probes.readiness, p.life);
         match readiness {
@@ -297,7 +296,7 @@ impl Cluster {
     pub(in crate::cluster) fn pod_stops(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         let p = &mut self.pods[pod];
         let w = &self.workloads[p.workload];
-        if p.process != Process::Running || w.at_sigterm == AtSigterm::Ignore || p.pace.frozen.is_some() {
+        if p.process != Process::Running || w.at_sigterm == AtSigterm::Ignore || p.pace.is_paused() {
             return;
         }
         p.process = Process::Stopping;
@@ -317,7 +316,7 @@ impl Cluster {
             return;
         }
         if p.terminating {
-            self.remove_pod(pod, ctx);
+            self.tear_down(pod, ctx);
         } else {
             self.container_exits(pod, "killed", ctx);
         }
@@ -327,8 +326,20 @@ impl Cluster {
     pub(in crate::cluster) fn pod_killed(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
         if self.pods[pod].works() && self.pods[pod].terminating {
             self.reset_all(pod, ctx);
-            self.remove_pod(pod, ctx);
+            self.tear_down(pod, ctx);
         }
+    }
+
+    /// The last process of a terminating Pod is gone: its sandbox goes, and with it the Pod.
+    fn tear_down(&mut self, pod: PodId, ctx: &mut Ctx<'_>) {
+        let p = &mut self.pods[pod];
+        let takes = self.workloads[p.workload].sandbox_teardown;
+        if takes == SimDuration::ZERO {
+            return self.remove_pod(pod, ctx);
+        }
+        p.life += 1;
+        p.process = Process::Exited;
+        ctx.schedule_in(takes, Event::CrashDetected { pod, life: p.life });
     }
 
     /// The Pod object is deleted and its address belongs to nobody.

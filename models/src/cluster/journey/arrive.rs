@@ -345,6 +345,7 @@ impl Connection {
         opened: false,
         tracked: false,
         reused: false,
+        accepted_by: 0,
         balanced_to: BalancedTo::Nothing,
         back: Back::Direct,
         slot: NO_SLOT,

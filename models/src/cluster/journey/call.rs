@@ -144,6 +144,7 @@ impl Cluster {
         if self.leaves_server_to_call(pod) {
             self.pods[pod].calling -= 1;
         } else {
+            self.pods[pod].blocked -= 1;
             self.next_in_line(pod, ctx);
         }
         self.respond(pod, key, if failed { Outcome::DependencyFailed } else { Outcome::Completed }, ctx);

@@ -42,6 +42,9 @@ impl Cluster {
 
     /// A connection is closed: whoever counts it counts it no longer.
     pub(in crate::cluster) fn hang_up(&mut self, id: SourceId, client: u32, connection: &Connection, now: SimTime) {
+        if connection.accepted_by != 0 {
+            self.vacate(connection);
+        }
         let source = &self.sources[id];
         let node = &mut self.nodes[connection.entry];
         if connection.tracked {

@@ -1,5 +1,6 @@
 //! A request's way, one file a step.
 
+mod accept;
 mod again;
 mod arrive;
 mod balance;
@@ -9,6 +10,7 @@ mod gateway;
 mod guard;
 mod hedge;
 mod pool;
+mod quota;
 mod rounds;
 mod serve;
 mod travel;

@@ -219,7 +219,7 @@ impl Cluster {
                     true
                 }
                 Stage::ToEntry => self.choose_pod(&mut r, now).is_ok(),
-                Stage::ToPod => break self.pods[r.connection.pod].accepts(),
+                Stage::ToPod => break self.pods[r.connection.pod].accepts() && self.accepts_connection(&mut r.connection),
                 _ => false,
             };
             if !goes_on {

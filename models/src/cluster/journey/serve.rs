@@ -38,6 +38,10 @@ impl Cluster {
         if request.phase.is_handshake() {
             return self.replies(key, ctx);
         }
+        if self.workloads[pod.workload].max_connections.is_some() && self.waits_for_accept(key, ctx) {
+            return;
+        }
+        let Some(request) = self.requests.get_mut(key) else { return };
         request.enter(now);
         self.take_in(key, ctx);
     }
@@ -67,13 +71,17 @@ impl Cluster {
             match self.requests.get(key).filter(|r| r.is_inside(id)) {
                 None => {}
                 Some(r) if r.fresh && !self.pods[id].accepts() => self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx),
-                Some(_) => self.take_in(key, ctx),
+                Some(_) => {
+                    if !self.waits_for_accept(key, ctx) {
+                        self.take_in(key, ctx);
+                    }
+                }
             }
         }
     }
 
     /// The process accepts a request: it serves it now, lets it wait, or turns it away.
-    fn take_in(&mut self, key: Key, ctx: &mut Ctx<'_>) {
+    pub(super) fn take_in(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
         let Some(request) = self.requests.get_mut(key) else { return };
         if request.phase.is_handshake() {
@@ -96,6 +104,7 @@ impl Cluster {
         }
         pod.takes_in(takes);
         self.recorder.admitted(request, pod.replica);
+        self.meter_cpu(id, ctx);
     }
 
     /// A FIFO server is done with `key`; the next in line starts.
@@ -119,6 +128,9 @@ impl Cluster {
         if self.leaves_server_to_call(id) {
             self.pods[id].calling += 1;
             self.next_in_line(id, ctx);
+        } else {
+            self.pods[id].blocked += 1;
+            self.meter_cpu(id, ctx);
         }
         self.begin_calls(id, key, ctx);
     }
@@ -139,6 +151,7 @@ impl Cluster {
             }
         }
         too_late.into_iter().for_each(|key| self.shed(id, key, ctx));
+        self.meter_cpu(id, ctx);
     }
 
     /// A request that has waited too long is refused, if its client still waits.
@@ -159,6 +172,7 @@ impl Cluster {
         if let Some(reschedule) = next {
             schedule_sharing(id, reschedule, ctx);
         }
+        self.meter_cpu(id, ctx);
         if self.workloads[self.pods[id].workload].calls.is_empty() {
             return self.respond(id, key, Outcome::Completed, ctx);
         }
@@ -211,7 +225,7 @@ impl Cluster {
 
 impl Request {
     /// It is in its Pod: it got through.
-    const fn enter(&mut self, now: SimTime) {
+    pub(super) const fn enter(&mut self, now: SimTime) {
         self.stage = Stage::InPod;
         self.joined = now;
         self.tries = 0;
