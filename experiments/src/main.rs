@@ -9,6 +9,7 @@ mod expect;
 mod input;
 mod measures;
 mod output;
+mod sensitivity;
 mod validate;
 mod verbs;
 
