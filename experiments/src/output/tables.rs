@@ -307,6 +307,29 @@ rows! {
         fraction_above: f64,
     }
 
+    /// An index of how much a factor of a sampled design matters to a metric.
+    SensitivityRow in "sensitivity.csv" {
+        keys { }
+        /// The factor.
+        factor: String,
+        /// Its level, for an index of a single one.
+        level: String,
+        /// What is compared inside a point; `all` for the whole.
+        series: String,
+        /// Stable name, such as `latency_p99`.
+        metric: String,
+        /// `difference`, `mu_star`, `mu`, `sigma`, `first_order`, `total` or `rank_correlation`.
+        index: String,
+        /// Unit of the value.
+        unit: String,
+        /// The value.
+        value: f64,
+        /// Lower end of the confidence interval, where one can be computed.
+        ci_low: Option<f64>,
+        /// Upper end of the confidence interval, where one can be computed.
+        ci_high: Option<f64>,
+    }
+
     /// A vertex of the network.
     VertexRow in "vertices.csv" {
         keys { }
@@ -365,6 +388,8 @@ pub(crate) struct Results {
     pub(crate) incidents: Vec<IncidentRow>,
     /// Distribution of latency per design point.
     pub(crate) latency: Vec<LatencyRow>,
+    /// How much factors matter; empty but for sampled designs, and then without a file.
+    pub(crate) sensitivity: Vec<SensitivityRow>,
     /// The network.
     pub(crate) vertices: Vec<VertexRow>,
     /// Its traffic per design point.
@@ -385,6 +410,9 @@ impl Results {
         self.write_table(dir, &self.events, &mut rows)?;
         self.write_table(dir, &self.incidents, &mut rows)?;
         self.write_table(dir, &self.latency, &mut rows)?;
+        if !self.sensitivity.is_empty() {
+            self.write_table(dir, &self.sensitivity, &mut rows)?;
+        }
         self.write_table(dir, &self.vertices, &mut rows)?;
         self.write_table(dir, &self.links, &mut rows)?;
         let stored = Stored { about: self.about.clone(), rows };
@@ -416,6 +444,7 @@ impl Results {
             events: read_table(dir, &about, &rows)?,
             incidents: read_table(dir, &about, &rows)?,
             latency: read_table(dir, &about, &rows)?,
+            sensitivity: if rows.contains_key(SensitivityRow::FILE) { read_table(dir, &about, &rows)? } else { Vec::new() },
             vertices: read_table(dir, &about, &rows)?,
             links: read_table(dir, &about, &rows)?,
             about,
