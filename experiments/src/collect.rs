@@ -9,6 +9,7 @@ use crate::output::tables::{
     About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
     TimelineRow, VertexRow,
 };
+use crate::sensitivity;
 use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
@@ -73,6 +74,7 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
         point.latency(&latencies);
         point.links(of_point, &map);
     }
+    results.sensitivity = sensitivity::rows(design, &results.runs);
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
     results.about.expectations = expect::judge(claims, &results);

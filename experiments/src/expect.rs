@@ -101,7 +101,7 @@ fn claim(section: &ExpectSection, field: &str, experiment: &Experiment, design: 
 }
 
 /// An error about a name that does not exist, with the nearest that does.
-fn unknown<'a>(field: &str, what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> InputError {
+pub(crate) fn unknown<'a>(field: &str, what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> InputError {
     let names: Vec<&str> = names.map(String::as_str).collect();
     let alike = |n: &str| strsim::jaro_winkler(n, name);
     let nearest = names.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|n| alike(n) > 0.8);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod conformance;
+mod designs;
 mod desk;
 mod determinism;
 mod expecting;

@@ -8,6 +8,7 @@ use super::error::{InputError, Span, Warning};
 use super::files::Files;
 use super::kubernetes::{self, KubernetesSpecs, Object, Source};
 use super::reader::{Change, Reader, Samples};
+use super::sampling::{SamplingSection, Scale, Selection};
 use super::topology;
 use super::trace;
 use super::tree;
@@ -255,14 +256,42 @@ pub struct DesignSection {
     /// Independent runs of each design point.
     #[serde(default = "default_replications")]
     pub replications: u32,
-    /// What is varied; all combinations are run.
+    /// What is varied; all combinations are run unless one of the fields below says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub factors: Vec<FactorSection>,
+    /// Lists of factors whose levels advance together: the first with the first, the second with the second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<Vec<String>>,
+    /// Only combinations that have the levels of one of these are run.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Selection>,
+    /// Combinations that have the levels of one of these are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Selection>,
+    /// Parts of the design, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subsets: BTreeMap<String, Selection>,
+    /// The part that is run; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// Which points are run instead of all combinations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingSection>,
 }
 
 impl Default for DesignSection {
     fn default() -> Self {
-        Self { seed: default_seed(), replications: default_replications(), factors: Vec::new() }
+        Self {
+            seed: default_seed(),
+            replications: default_replications(),
+            factors: Vec::new(),
+            paired: Vec::new(),
+            only: Vec::new(),
+            exclude: Vec::new(),
+            subsets: BTreeMap::new(),
+            subset: None,
+            sampling: None,
+        }
     }
 }
 
@@ -274,8 +303,9 @@ fn default_replications() -> u32 {
     10
 }
 
-/// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields, or `path` with
+/// a range `from` one value `to` another, for `design.sampling`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FactorSection {
     /// The factor's column in results; by default the last part of the path.
@@ -285,7 +315,17 @@ pub struct FactorSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Values of `path`, as a list or each with a name; or, without a path, a map from a level's name to the fields that it sets.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub levels: Value,
+    /// The smallest value of a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    /// The largest, in the same unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+    /// How values are spread between them.
+    #[serde(default, skip_serializing_if = "Scale::is_linear")]
+    pub scale: Scale,
 }
 
 /// An experiment with everything it refers to, ready to become the spec of any design point.
@@ -408,6 +448,7 @@ impl Loaded {
         let places = self.experiment.design.factors.iter().enumerate().find_map(|(i, factor)| {
             let at = format!("design.factors[{i}]");
             match (&factor.path, &factor.levels) {
+                (Some(path), Value::Null) if path == field => Some((format!("{at}.path"), format!("{at}.from"))),
                 (Some(path), Value::Array(levels)) if path == field => {
                     let level = levels.iter().position(|level| level == value)?;
                     Some((format!("{at}.path"), format!("{at}.levels[{level}]")))
@@ -667,6 +708,7 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
     let error = |below: &str, problem: &str, fix: &str| InputError::new(format!("{field}{below}"), problem, fix);
     let sets = |fields: &Map<String, Value>| fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect::<Vec<_>>();
     match (&factor.path, &factor.levels) {
+        (_, Value::Null) => Err(error("", "`levels` is missing", "give `levels`, or a range: `from` and `to`")),
         (Some(path), Value::Array(list)) if !list.is_empty() => {
             can_vary(path).map_err(|(problem, fix)| error(".path", &problem, &fix))?;
             let levels: Vec<_> = list.iter().map(|value| (tree::shown(value), vec![(path.clone(), value.clone())])).collect();
@@ -705,6 +747,18 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
             Err(error("", problem, "add the path of the field to vary"))
         }
     }
+}
+
+/// The path of a factor that is a range.
+///
+/// # Errors
+/// No path, or that of a field that no run depends on.
+pub fn path_of_range(factor: &FactorSection, field: &str) -> Result<String, InputError> {
+    let Some(path) = &factor.path else {
+        return Err(InputError::new(field, "a range without a `path`", "add the path of the field to vary"));
+    };
+    can_vary(path).map_err(|(problem, fix)| InputError::new(format!("{field}.path"), problem, fix))?;
+    Ok(path.clone())
 }
 
 /// Whether a run depends on the field at `path`; else a problem and a fix.

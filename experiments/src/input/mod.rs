@@ -9,6 +9,7 @@ pub mod kubernetes;
 pub mod locate;
 mod reader;
 mod replay;
+pub mod sampling;
 pub mod topology;
 mod trace;
 pub mod tree;

@@ -12,6 +12,7 @@ pub(crate) mod provenance;
 mod ranking;
 pub(crate) mod report;
 mod safe_level;
+mod sensitivity;
 pub(crate) mod tables;
 mod view;
 

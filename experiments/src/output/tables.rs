@@ -115,6 +115,8 @@ macro_rules! rows {
             const FILE: &'static str = $file;
             const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
             const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+            #[cfg(feature = "parquet")]
+            const KINDS: &'static [crate::parquet::Kind] = &[$(<$field_type as Cell>::PARQUET),*];
 
             fn keys(&self) -> Vec<u32> {
                 vec![$(self.$key),*]
@@ -305,6 +307,29 @@ rows! {
         fraction_above: f64,
     }
 
+    /// An index of how much a factor of a sampled design matters to a metric.
+    SensitivityRow in "sensitivity.csv" {
+        keys { }
+        /// The factor.
+        factor: String,
+        /// Its level, for an index of a single one.
+        level: String,
+        /// What is compared inside a point; `all` for the whole.
+        series: String,
+        /// Stable name, such as `latency_p99`.
+        metric: String,
+        /// `difference`, `mu_star`, `mu`, `sigma`, `first_order`, `total` or `rank_correlation`.
+        index: String,
+        /// Unit of the value.
+        unit: String,
+        /// The value.
+        value: f64,
+        /// Lower end of the confidence interval, where one can be computed.
+        ci_low: Option<f64>,
+        /// Upper end of the confidence interval, where one can be computed.
+        ci_high: Option<f64>,
+    }
+
     /// A vertex of the network.
     VertexRow in "vertices.csv" {
         keys { }
@@ -363,6 +388,8 @@ pub(crate) struct Results {
     pub(crate) incidents: Vec<IncidentRow>,
     /// Distribution of latency per design point.
     pub(crate) latency: Vec<LatencyRow>,
+    /// How much factors matter; empty but for sampled designs, and then without a file.
+    pub(crate) sensitivity: Vec<SensitivityRow>,
     /// The network.
     pub(crate) vertices: Vec<VertexRow>,
     /// Its traffic per design point.
@@ -383,6 +410,9 @@ impl Results {
         self.write_table(dir, &self.events, &mut rows)?;
         self.write_table(dir, &self.incidents, &mut rows)?;
         self.write_table(dir, &self.latency, &mut rows)?;
+        if !self.sensitivity.is_empty() {
+            self.write_table(dir, &self.sensitivity, &mut rows)?;
+        }
         self.write_table(dir, &self.vertices, &mut rows)?;
         self.write_table(dir, &self.links, &mut rows)?;
         let stored = Stored { about: self.about.clone(), rows };
@@ -414,10 +444,42 @@ impl Results {
             events: read_table(dir, &about, &rows)?,
             incidents: read_table(dir, &about, &rows)?,
             latency: read_table(dir, &about, &rows)?,
+            sensitivity: if rows.contains_key(SensitivityRow::FILE) { read_table(dir, &about, &rows)? } else { Vec::new() },
             vertices: read_table(dir, &about, &rows)?,
             links: read_table(dir, &about, &rows)?,
             about,
         })
+    }
+
+    /// Writes the tables of `dir` once more, as Parquet.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn write_parquet(&self, dir: &Path) -> io::Result<()> {
+        fn table<R: Row>(about: &About, dir: &Path) -> io::Result<()> {
+            use crate::parquet::{Kind, write};
+            let factors = if R::KEYS.is_empty() { 0 } else { about.factors.len() };
+            let kinds = R::KEYS.iter().map(|_| Kind::Whole).chain((0..factors).map(|_| Kind::Text)).chain(R::KINDS.iter().copied());
+            let columns: Vec<(String, Kind)> = header::<R>(about).into_iter().zip(kinds).collect();
+            write(&dir.join(R::FILE), &dir.join("parquet").join(R::FILE).with_extension("parquet"), &columns)
+        }
+        fs::create_dir_all(dir.join("parquet"))?;
+        let about = &self.about;
+        table::<RunRow>(about, dir)?;
+        table::<SummaryRow>(about, dir)?;
+        table::<BalanceRow>(about, dir)?;
+        table::<ErrorRow>(about, dir)?;
+        table::<TimelineRow>(about, dir)?;
+        table::<TimelineErrorRow>(about, dir)?;
+        table::<EventRow>(about, dir)?;
+        table::<IncidentRow>(about, dir)?;
+        table::<LatencyRow>(about, dir)?;
+        table::<VertexRow>(about, dir)?;
+        table::<LinkRow>(about, dir)
+    }
+
+    /// This build knows no Parquet.
+    #[cfg(not(feature = "parquet"))]
+    pub(crate) fn write_parquet(&self, _: &Path) -> io::Result<()> {
+        Err(io::Error::other("this svcsim was built without Parquet: build it with `--features parquet`"))
     }
 
     fn write_table<R: Row>(&self, dir: &Path, table: &[R], rows: &mut BTreeMap<String, usize>) -> io::Result<()> {
@@ -454,6 +516,8 @@ trait Row: Sized {
     const FILE: &'static str;
     const KEYS: &'static [&'static str];
     const COLUMNS: &'static [&'static str];
+    #[cfg(feature = "parquet")]
+    const KINDS: &'static [crate::parquet::Kind];
     fn keys(&self) -> Vec<u32>;
     fn cells(&self) -> Vec<String>;
     fn parse(cells: Cells<'_>, columns_at: usize) -> Result<Self, String>;
@@ -516,12 +580,16 @@ impl Cells<'_> {
 /// A value that has a form in a CSV file.
 trait Cell: Sized {
     const KIND: &'static str;
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind;
     fn show(&self) -> String;
     fn read(text: &str) -> Option<Self>;
 }
 
 impl Cell for String {
     const KIND: &'static str = "text";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Text;
     fn show(&self) -> String {
         self.clone()
     }
@@ -532,6 +600,8 @@ impl Cell for String {
 
 impl Cell for u32 {
     const KIND: &'static str = "a whole number below 2^32";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Whole;
     fn show(&self) -> String {
         self.to_string()
     }
@@ -542,6 +612,8 @@ impl Cell for u32 {
 
 impl Cell for u64 {
     const KIND: &'static str = "a whole number";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Whole;
     fn show(&self) -> String {
         self.to_string()
     }
@@ -552,6 +624,8 @@ impl Cell for u64 {
 
 impl Cell for f64 {
     const KIND: &'static str = "a number";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Number;
     fn show(&self) -> String {
         let mut text = format!("{self:?}");
         if text.ends_with(".0") {
@@ -566,6 +640,8 @@ impl Cell for f64 {
 
 impl Cell for Option<f64> {
     const KIND: &'static str = "a number or nothing";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Number;
     fn show(&self) -> String {
         self.as_ref().map_or_else(String::new, Cell::show)
     }

@@ -12,7 +12,8 @@ use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
 use super::ranking::{self, Ranked};
 use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
-use super::tables::{Results, Verdict};
+use super::sensitivity::{self, Importance};
+use super::tables::{Results, SensitivityRow, Verdict};
 use super::view::{Case, Estimate, View};
 
 /// Cases whose events are told in sentences; the table has all.
@@ -96,6 +97,12 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         blocks.push(Block::Heading(format!("{} ranked by {}", ranked.factor, ranked.metric)));
         blocks.push(Block::Table(overall_table(&ranked)));
         blocks.push(Block::Table(ranking_table(&ranked)));
+    }
+    let importances = sensitivity::importances(results);
+    if let Some(first) = importances.first() {
+        blocks.push(Block::Heading("Which factors matter".to_owned()));
+        blocks.push(Block::Paragraph(format!("{} All metrics are in sensitivity.csv.", sensitivity::how_to_read(first.leading))));
+        blocks.extend(importances.iter().map(|importance| Block::Table(importance_table(importance))));
     }
     blocks.push(Block::Heading("Figures".to_owned()));
     let maps = figures.iter().filter(|f| f.name.starts_with("topology_map_")).count();
@@ -296,6 +303,29 @@ fn ranking_table(ranked: &Ranked) -> Table {
     let rows = ranked.conditions.iter().flat_map(|c| c.places.iter().enumerate().map(|(i, p)| row(&c.label, i + 1, p))).collect();
     let caption = "Condition by condition: paired ratios to the best, with intervals that hold together in each condition".to_owned();
     Table { caption, head: head.map(str::to_owned).to_vec(), rows }
+}
+
+/// A row for each factor, or for each of its levels, the one that matters most first.
+fn importance_table(importance: &Importance<'_>) -> Table {
+    let indices = importance.indices();
+    let by_level = importance.leading == "difference";
+    let cell = |row: &SensitivityRow| {
+        let text = sensitivity::shown(row);
+        let (value, small) = text.split_once(" [").map_or((text.as_str(), String::new()), |(v, rest)| (v, format!("[{rest}")));
+        Cell { text: value.to_owned(), small, key: Some(row.value) }
+    };
+    let mut rows = Vec::new();
+    for (factor, of_factor) in &importance.factors {
+        if by_level {
+            rows.extend(of_factor.iter().map(|row| vec![Cell::text(*factor), Cell::text(row.level.clone()), cell(row)]));
+        } else {
+            let index = |name: &&str| of_factor.iter().find(|r| r.index == **name).map_or_else(|| Cell::text("n/a"), |row| cell(row));
+            rows.push(std::iter::once(Cell::text(*factor)).chain(indices.iter().map(index)).collect());
+        }
+    }
+    let level = by_level.then_some("level");
+    let head = std::iter::once("factor").chain(level).chain(indices).map(str::to_owned).collect();
+    Table { caption: format!("Factors by what they do to {}", importance.metric), head, rows }
 }
 
 fn losses_table(view: &View<'_>) -> Option<Table> {
