@@ -351,7 +351,12 @@ mod tests {
 
     /// Two policies; requests_lost is 4, 5, 6 under Local and 0 under Cluster, latency_p99 is 18 to 22 ms and half of that.
     fn design() -> Design {
-        let factor = FactorSection { name: Some("policy".into()), path: Some("x".into()), levels: json!(["Local", "Cluster"]) };
+        let factor = FactorSection {
+            name: Some("policy".into()),
+            path: Some("x".into()),
+            levels: json!(["Local", "Cluster"]),
+            ..FactorSection::default()
+        };
         Design::of(&DesignSection { factors: vec![factor], replications: 3, ..DesignSection::default() }).expect("a sound design")
     }
 
