@@ -60,6 +60,9 @@ enum Verb {
     Report {
         /// The results directory
         dir: PathBuf,
+        /// Write the tables as Parquet too, into `parquet/` (needs a build with `--features parquet`)
+        #[arg(long)]
+        parquet: bool,
     },
     /// Run again from the provenance in a results directory, and compare every byte
     Verify {
@@ -195,7 +198,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Validate(args) => verbs::validate::validate(&args),
         Verb::New { starter, path } => verbs::new::new(starter.as_deref(), path.as_deref()),
         Verb::Explain(args) => verbs::explain::explain(&args),
-        Verb::Report { dir } => verbs::report::report(&dir),
+        Verb::Report { dir, parquet } => verbs::report::report(&dir, parquet),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };
     match outcome {

@@ -9,6 +9,8 @@ mod expect;
 mod input;
 mod measures;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod sensitivity;
 mod validate;
 mod verbs;

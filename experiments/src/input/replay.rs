@@ -1,4 +1,4 @@
-//! Recorded requests: a CSV file with a line for each request, or for each period with how many there were, becomes the columns of
+//! Recorded requests: a CSV or Parquet file with a line for each request, or for each period with how many there were, becomes the columns of
 //! `replay: {recorded: …}`. The file is read line by line, never as a whole; a byte-order mark and CRLF are no matter.
 
 use super::error::InputError;
@@ -81,7 +81,15 @@ impl Recorded {
     /// The columns of a file, as models read them.
     fn read(spec: &FileSpec, path: &Path, field: &str, files: &mut Files) -> Result<Value, InputError> {
         let mut content = files.stream(path, &format!("{field}.file"))?;
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&mut content);
+        let rows: Box<dyn Read + '_> = if path.extension().is_some_and(|e| e == "parquet") {
+            as_csv(path).map_err(|e| {
+                let problem = format!("{}: {e}", path.display());
+                InputError::new(format!("{field}.file"), problem, "give a Parquet file that is not compressed, or a CSV file")
+            })?
+        } else {
+            Box::new(&mut content)
+        };
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(rows);
         let shown = path.display();
         let broken = |e: csv::Error| {
             let line = e.position().map_or_else(String::new, |p| format!(" line {}:", p.line()));
@@ -170,6 +178,17 @@ impl Recorded {
     }
 }
 
+/// The rows of a Parquet file.
+#[cfg(feature = "parquet")]
+fn as_csv(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    Ok(Box::new(crate::parquet::AsCsv::open(path)?))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn as_csv(_: &Path) -> std::io::Result<Box<dyn Read>> {
+    Err(std::io::Error::other("this svcsim was built without Parquet: build it with `--features parquet`"))
+}
+
 /// Numbers with spaces between them.
 fn text(numbers: &[u64]) -> String {
     let mut text = String::with_capacity(numbers.len() * 8);
@@ -216,8 +235,7 @@ impl Streamed {
 
     /// It has been read to its end: its digest is known.
     fn finish(mut self, files: &mut Files) {
-        let mut rest = Vec::new();
-        let _ = self.read_to_end(&mut rest);
+        let _ = std::io::copy(&mut self, &mut std::io::sink());
         let digest = sha2::Digest::finalize(self.digest);
         files.remember(&self.path, digest.iter().map(|b| format!("{b:02x}")).collect());
     }

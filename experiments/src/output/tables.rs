@@ -115,6 +115,8 @@ macro_rules! rows {
             const FILE: &'static str = $file;
             const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
             const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+            #[cfg(feature = "parquet")]
+            const KINDS: &'static [crate::parquet::Kind] = &[$(<$field_type as Cell>::PARQUET),*];
 
             fn keys(&self) -> Vec<u32> {
                 vec![$(self.$key),*]
@@ -449,6 +451,37 @@ impl Results {
         })
     }
 
+    /// Writes the tables of `dir` once more, as Parquet.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn write_parquet(&self, dir: &Path) -> io::Result<()> {
+        fn table<R: Row>(about: &About, dir: &Path) -> io::Result<()> {
+            use crate::parquet::{Kind, write};
+            let factors = if R::KEYS.is_empty() { 0 } else { about.factors.len() };
+            let kinds = R::KEYS.iter().map(|_| Kind::Whole).chain((0..factors).map(|_| Kind::Text)).chain(R::KINDS.iter().copied());
+            let columns: Vec<(String, Kind)> = header::<R>(about).into_iter().zip(kinds).collect();
+            write(&dir.join(R::FILE), &dir.join("parquet").join(R::FILE).with_extension("parquet"), &columns)
+        }
+        fs::create_dir_all(dir.join("parquet"))?;
+        let about = &self.about;
+        table::<RunRow>(about, dir)?;
+        table::<SummaryRow>(about, dir)?;
+        table::<BalanceRow>(about, dir)?;
+        table::<ErrorRow>(about, dir)?;
+        table::<TimelineRow>(about, dir)?;
+        table::<TimelineErrorRow>(about, dir)?;
+        table::<EventRow>(about, dir)?;
+        table::<IncidentRow>(about, dir)?;
+        table::<LatencyRow>(about, dir)?;
+        table::<VertexRow>(about, dir)?;
+        table::<LinkRow>(about, dir)
+    }
+
+    /// This build knows no Parquet.
+    #[cfg(not(feature = "parquet"))]
+    pub(crate) fn write_parquet(&self, _: &Path) -> io::Result<()> {
+        Err(io::Error::other("this svcsim was built without Parquet: build it with `--features parquet`"))
+    }
+
     fn write_table<R: Row>(&self, dir: &Path, table: &[R], rows: &mut BTreeMap<String, usize>) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(io::BufWriter::new(fs::File::create(dir.join(R::FILE))?));
         writer.write_record(header::<R>(&self.about))?;
@@ -483,6 +516,8 @@ trait Row: Sized {
     const FILE: &'static str;
     const KEYS: &'static [&'static str];
     const COLUMNS: &'static [&'static str];
+    #[cfg(feature = "parquet")]
+    const KINDS: &'static [crate::parquet::Kind];
     fn keys(&self) -> Vec<u32>;
     fn cells(&self) -> Vec<String>;
     fn parse(cells: Cells<'_>, columns_at: usize) -> Result<Self, String>;
@@ -545,12 +580,16 @@ impl Cells<'_> {
 /// A value that has a form in a CSV file.
 trait Cell: Sized {
     const KIND: &'static str;
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind;
     fn show(&self) -> String;
     fn read(text: &str) -> Option<Self>;
 }
 
 impl Cell for String {
     const KIND: &'static str = "text";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Text;
     fn show(&self) -> String {
         self.clone()
     }
@@ -561,6 +600,8 @@ impl Cell for String {
 
 impl Cell for u32 {
     const KIND: &'static str = "a whole number below 2^32";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Whole;
     fn show(&self) -> String {
         self.to_string()
     }
@@ -571,6 +612,8 @@ impl Cell for u32 {
 
 impl Cell for u64 {
     const KIND: &'static str = "a whole number";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Whole;
     fn show(&self) -> String {
         self.to_string()
     }
@@ -581,6 +624,8 @@ impl Cell for u64 {
 
 impl Cell for f64 {
     const KIND: &'static str = "a number";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Number;
     fn show(&self) -> String {
         let mut text = format!("{self:?}");
         if text.ends_with(".0") {
@@ -595,6 +640,8 @@ impl Cell for f64 {
 
 impl Cell for Option<f64> {
     const KIND: &'static str = "a number or nothing";
+    #[cfg(feature = "parquet")]
+    const PARQUET: crate::parquet::Kind = crate::parquet::Kind::Number;
     fn show(&self) -> String {
         self.as_ref().map_or_else(String::new, Cell::show)
     }

@@ -114,7 +114,7 @@ fn policy(vector: &Vector) -> Result<Option<Value>, String> {
         return Ok(Some(json!({"leastRequest": {"choices": vector.count("d")?, "replacement": replacement}})));
     }
     if vector.params.contains_key("weights") {
-        return Ok(Some(json!({"random": {"weighted": true}})));
+        return Ok(Some(json!("random")));
     }
     Ok(match text("policy").or(text("policy_name")) {
         None if vector.params.contains_key("proxies") => Some(json!("leastRequest")),

@@ -31,8 +31,9 @@ const LATE: (f64, f64) = (20_000.0, 10_000.0);
 const OWN: f64 = 1_000.0;
 /// Longer than any run: what comes so late never comes.
 const NEVER: f64 = 1e6;
-/// The experiments whose scripts are known.
-const EXPERIMENTS: [&str; 2] = ["E8", "E9"];
+/// Fewest points of a server on HAProxy's ring with which its `random` is even, as weights: with fewer, shares are uneven by the
+/// hashes of the servers' names.
+const EVEN_WEIGHT: u32 = 100;
 
 /// One line of a file of measurements.
 #[derive(Deserialize)]
@@ -44,6 +45,8 @@ pub(super) struct Measurement {
     requests: u64,
     #[serde(default)]
     status: BTreeMap<String, u64>,
+    #[serde(default)]
+    served_by_pod: BTreeMap<String, u64>,
     #[serde(default)]
     latency_us: Map<String, Value>,
 }
@@ -60,8 +63,23 @@ struct Params {
     #[serde(default)]
     events: Vec<Op>,
     lb: Option<Balancer>,
+    #[serde(default)]
+    svc: Svc,
     backlog: Option<u32>,
     gone: Option<String>,
+    reps: Option<u32>,
+    #[serde(default, rename = "chi2")]
+    _chi2: bool,
+}
+
+/// The Service.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Svc {
+    /// `externalTrafficPolicy`.
+    etp: Option<String>,
+    /// Session affinity by client, for so many seconds.
+    affinity: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +123,8 @@ struct Op {
 struct Balancer {
     balance: String,
     backend: String,
+    weight: Option<u32>,
+    hash_type: Option<String>,
     check: Option<Check>,
 }
 
@@ -141,8 +161,10 @@ pub(super) struct Constants {
 impl Constants {
     fn of(&self, p: &Params) -> Option<Delays> {
         let kept = p.load.mode.as_deref().is_some_and(|mode| mode != "conn");
+        let local = p.svc.etp.as_deref() == Some("Local");
         let name = match p.path.as_str() {
-            "lb" => "lb-pods".to_owned(),
+            "lb" if p.lb.as_ref().is_none_or(|lb| lb.backend == "pods") => "lb-pods".to_owned(),
+            "lb" => format!("lb-nodeports-{}", if local { "local" } else { "cluster" }),
             path if kept => format!("{path}-keepalive"),
             path => path.to_owned(),
         };
@@ -152,9 +174,6 @@ impl Constants {
 
 /// Runs what was measured, and compares.
 pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &Effort) -> Result<Vec<Finding>, String> {
-    if !EXPERIMENTS.contains(&measured.exp.as_str()) {
-        return Err(format!("measurements of {} are not turned into runs yet", measured.exp));
-    }
     let params = Params::deserialize(&measured.params).map_err(|e| format!("not expressed by runs: {e}"))?;
     let delays = constants.of(&params);
     let story = Story::of(&params)?;
@@ -162,13 +181,17 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
     let replication = |r: u64| -> Result<BTreeMap<&'static str, f64>, String> {
         let streams = Streams::new(effort.seed ^ entity(&measured.id), r);
         let result = run(&spec, &streams, &|| true).map_err(|e| e.to_string())?.ok_or("interrupted")?;
-        Ok(measure(&result))
+        Ok(measure(&result, params.pods.len()))
     };
     let samples: Vec<_> = (0..REPLICATIONS).into_par_iter().map(replication).collect::<Result<_, _>>()?;
     let lost: u64 = measured.status.iter().filter(|(status, _)| *status != "ok").map(|(_, n)| n).sum();
     let mut findings = vec![judge_run("requests", measured.requests as f64, &samples, (0.0, 0.0))];
     findings.push(judge_run("lost", lost as f64, &samples, (0.0, 0.0)));
-    for (status, name) in [("refused", "refused"), ("eof", "reset")] {
+    if matches!(story, Story::Steady) && !measured.served_by_pod.is_empty() {
+        let served: Vec<f64> = measured.served_by_pod.values().map(|n| *n as f64).collect();
+        findings.push(judge_run("chi2_of_pod_counts_cube_root", unevenness(&served, params.pods.len()), &samples, (0.0, 0.0)));
+    }
+    for (status, name) in [("refused", "refused"), ("eof", "reset"), ("http503", "queue_full")] {
         // Behind a balancer that terminates connections a refusal reaches the client as an end; and results do not tell who was told.
         if params.path != "lb" && !(matches!(story, Story::Empty { .. }) && status == "refused") {
             findings.push(judge_run(name, measured.status.get(status).copied().unwrap_or(0) as f64, &samples, (0.0, 0.0)));
@@ -192,11 +215,14 @@ pub(super) fn findings(measured: &Measurement, constants: &Constants, effort: &E
 }
 
 /// What a run found, in the testbed's words.
-fn measure(result: &RunResult) -> BTreeMap<&'static str, f64> {
+fn measure(result: &RunResult, pods: usize) -> BTreeMap<&'static str, f64> {
     let series = &result.series[0];
     let count = |outcomes: &[Outcome]| outcomes.iter().map(|o| series.outcomes[*o as usize]).sum::<u64>() as f64;
     let us = |d: Option<SimDuration>| d.map_or(f64::NAN, |d| d.as_nanos() as f64 / 1e3);
+    let served: Vec<f64> = series.requests_by_replica.iter().map(|n| *n as f64).filter(|n| *n > 0.0).collect();
     BTreeMap::from([
+        ("chi2_of_pod_counts_cube_root", unevenness(&served, pods)),
+        ("queue_full", count(&[Outcome::QueueFull])),
         ("requests", series.arrivals as f64),
         ("lost", (series.ended() - series.completed()) as f64),
         ("refused", count(&[Outcome::Refused, Outcome::Rejected])),
@@ -208,8 +234,18 @@ fn measure(result: &RunResult) -> BTreeMap<&'static str, f64> {
     ])
 }
 
+/// How uneven so many Pods were served: squares of what they are off the mean, over the mean; of the sum the cube root, which is
+/// nearly normal (Wilson and Hilferty 1931).
+fn unevenness(served: &[f64], pods: usize) -> f64 {
+    let mean = served.iter().sum::<f64>() / pods.max(1) as f64;
+    let idle = pods.saturating_sub(served.len()) as f64 * mean;
+    libm::cbrt(served.iter().map(|n| (n - mean) * (n - mean) / mean).sum::<f64>() + idle)
+}
+
 /// What a script makes happen, as one of the events of experiments.
 enum Story {
+    /// Nothing.
+    Steady,
     /// Pods are removed, at these times; Nodes know after `delay` s.
     Removals { pods: Vec<(u32, f64)>, delay: f64, killed: bool, replaced: bool, silent: bool },
     /// A Pod cannot be reached from `at` until `healed`; it is unlisted at `dropped`.
@@ -246,6 +282,9 @@ impl Story {
         if let Some((pod, at)) = only("stop")? {
             return Ok(Self::Freeze { pod, at, until: time_of("cont", Some(pod)).unwrap_or(NEVER) });
         }
+        if p.events.is_empty() {
+            return Ok(Self::Steady);
+        }
         let ended: Vec<&Op> = ["term", "kill", "netgone"].iter().flat_map(|name| ops(name)).collect();
         if ended.is_empty() {
             let at = p.events.iter().find(|e| e.op == "sync").map(|e| e.at);
@@ -269,7 +308,7 @@ impl Story {
 
     /// How long the namespace of a Pod is there after its process: it refuses connections.
     fn teardown(&self) -> f64 {
-        if matches!(self, Self::Removals { silent: true, .. }) { 0.0 } else { NEVER }
+        if matches!(self, Self::Removals { silent: false, .. }) { NEVER } else { 0.0 }
     }
 }
 
@@ -287,12 +326,18 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
     if p.gone.is_some() {
         return unlike("unreachable routes");
     }
+    if p.reps.is_some() {
+        return unlike("repeated runs");
+    }
     let (via, from) = match p.path.as_str() {
         "clusterip" => ("ClusterIP", json!({"workload": "client"})),
         "lb" => ("LoadBalancer", json!({"site": "outside"})),
         other => return unlike(&format!("requests by the path `{other}`")),
     };
+    let policy = p.svc.etp.as_deref().unwrap_or("Cluster");
     let by_balancer = via == "LoadBalancer";
+    // Each source address is a Pod's.
+    let senders = p.load.src.clamp(1, 10_000) as usize;
     let overhead = delays.map_or(0.0, |d| d.overshoot.map_or(0.0, |o| o.median) + d.turnaround.map_or(0.0, |t| t.median));
     // A Pod that cannot be reached has a Node of its own, so that nobody else is cut off with it.
     let apart = matches!(story, Story::Hole { .. });
@@ -323,13 +368,20 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
                      "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}},
         })
     };
-    let service = json!({
+    let mut service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"type": if by_balancer { "LoadBalancer" } else { "ClusterIP" }, "selector": {"app": "web"}, "ports": [{"port": 80}]},
     });
+    if by_balancer {
+        service["spec"]["externalTrafficPolicy"] = policy.into();
+    }
+    if let Some(seconds) = p.svc.affinity {
+        service["spec"]["sessionAffinity"] = "ClientIP".into();
+        service["spec"]["sessionAffinityConfig"] = json!({"clientIP": {"timeoutSeconds": seconds}});
+    }
     let mut experiment = json!({
         "apiVersion": "svcsim/v1alpha1", "kind": "Experiment", "metadata": {"name": "testbed"},
-        "kubernetes": {"objects": [deployment("web", p.pods.len()), deployment("client", 1), service],
+        "kubernetes": {"objects": [deployment("web", p.pods.len()), deployment("client", senders), service],
                        "nodes": {"zones": ["lab"], "perZone": nodes}},
         "network": {"shape": {"oneSwitch": {"node": {"delay": "0s"}}}, "sites": {"outside": {"link": {"delay": "0s"}}}},
         "pods": {"web": behaviour, "client": {"serviceTime": "0s", "concurrency": 1}},
@@ -359,7 +411,7 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
             workload.pre_stop = SimDuration::from_nanos_f64(drains.unwrap_or(0.0) * 1e6);
             workload.termination_grace = SimDuration::from_secs(if killed { 0 } else { 30 });
         } else {
-            workload.placed_on = vec!["lab-0".to_owned()];
+            workload.placed_on = vec!["lab-0".to_owned(); senders];
         }
     }
     svcsim_models::cluster::check(&spec).map_err(|e| e.to_string())?;
@@ -369,9 +421,11 @@ fn cluster(p: &Params, story: &Story, delays: Option<Delays>) -> Result<ClusterS
 /// How the load uses connections; none: one for each request.
 fn connections(mode: Option<&str>) -> Result<Option<Value>, String> {
     let Some(mode) = mode.filter(|mode| *mode != "conn") else { return Ok(None) };
-    let count = mode.strip_prefix("fixed:").and_then(|k| k.parse::<u32>().ok());
-    let count = count.ok_or_else(|| format!("connections by the mode `{mode}` are not expressed by runs"))?;
-    Ok(Some(json!({"fixed": {"connections": count, "spread": "random"}})))
+    match mode.split_once(':').map(|(kind, count)| (kind, count.parse::<u32>())) {
+        Some(("fixed", Ok(count))) => Ok(Some(json!({"fixed": {"connections": count, "spread": "random"}}))),
+        Some(("pool", Ok(count))) => Ok(Some(json!({"keepAlive": {"maxIdle": count}}))),
+        _ => Err(format!("connections by the mode `{mode}` are not expressed by runs")),
+    }
 }
 
 /// The events of an experiment; how long Nodes take to hear of changes; whether Pods that go are replaced.
@@ -386,6 +440,7 @@ fn events(story: &Story, by_balancer: bool) -> (Value, f64, bool) {
         events.insert(format!("e{}", events.len()), event);
     };
     let (to_node, replaced) = match story {
+        Story::Steady => (0.0, false),
         Story::Removals { pods, delay, replaced, .. } => {
             for (place, at) in pods {
                 // Nobody tells a balancer of the testbed but its own checks.
@@ -413,18 +468,33 @@ fn events(story: &Story, by_balancer: bool) -> (Value, f64, bool) {
     (Value::Object(events), to_node, replaced)
 }
 
-/// A balancer that spreads connections over Pods and finds out by its checks alone.
+/// A balancer that spreads connections over Pods or Nodes and finds out by its checks alone.
 fn balancer(lb: Option<&Balancer>) -> Result<Value, String> {
     let lb = lb.ok_or("no `lb`")?;
-    if (lb.balance.as_str(), lb.backend.as_str()) != ("roundrobin", "pods") {
-        return Err(format!("a balancer with `{}` over {} is not expressed by runs yet", lb.balance, lb.backend));
+    let even = lb.weight.is_some_and(|weight| weight >= EVEN_WEIGHT);
+    let algorithm = match lb.balance.as_str() {
+        _ if lb.hash_type.is_some() => None,
+        "roundrobin" => Some(json!("roundRobin")),
+        "leastconn" => Some(json!("leastConnections")),
+        // Drawn with replacement, as HAProxy does (`chash_get_next_server`, `get_server_rnd`).
+        "random(1)" if even => Some(json!({"leastRequest": {"choices": 1}})),
+        "random(2)" if even => Some(json!({"leastRequest": {"choices": 2}})),
+        _ => None,
+    };
+    let unlike = || format!("a balancer with `{}` over {} is not expressed by runs yet", lb.balance, lb.backend);
+    let algorithm = algorithm.ok_or_else(unlike)?;
+    let preset = match lb.backend.as_str() {
+        "pods" => "ipTargets",
+        "nodeports" => "instanceTargets",
+        _ => return Err(unlike()),
+    };
+    let mut parameters = json!({"algorithm": algorithm, "registrationDelay": "0s", "deregistrationDelay": seconds(NEVER)});
+    if let Some(check) = &lb.check {
+        let inter = seconds(check.inter / 1e3);
+        parameters["healthCheck"] = json!({"interval": inter, "timeout": inter, "fromEnd": true, "healthyThreshold": check.rise,
+            "unhealthyThreshold": check.fall});
     }
-    let check = lb.check.as_ref().ok_or("a balancer without checks is not expressed by runs yet")?;
-    let inter = seconds(check.inter / 1e3);
-    Ok(json!({"ipTargets": {
-        "algorithm": "roundRobin", "registrationDelay": "0s", "deregistrationDelay": seconds(NEVER),
-        "healthCheck": {"interval": inter, "timeout": inter, "fromEnd": true, "healthyThreshold": check.rise, "unhealthyThreshold": check.fall},
-    }}))
+    Ok(json!({ preset: parameters }))
 }
 
 /// The law of the work that requests ask for, with what the testbed adds to it.

@@ -29,7 +29,7 @@ impl Default for Spec {
 
 impl Spec {
     /// What is hashed, and loads.
-    pub const KNOWS: Knows = Knows { loads: true, ..Knows::HASH };
+    pub const KNOWS: Knows = Knows { loads: true, weights: true, ..Knows::HASH };
 
     pub(super) fn build(&self, field: &str) -> Result<BoundedLoads, SpecError> {
         if !(self.epsilon > 0.0 && self.epsilon <= 1e6) {

@@ -18,7 +18,7 @@ pub struct Spec {}
 
 impl Spec {
     /// Nothing but its own choices.
-    pub const KNOWS: Knows = Knows::NOTHING;
+    pub const KNOWS: Knows = Knows::WEIGHTS;
 
     pub(super) fn build(&self, _field: &str) -> Result<Edf, SpecError> {
         Ok(Edf { schedule: None })

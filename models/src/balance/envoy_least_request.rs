@@ -30,7 +30,7 @@ impl Default for Spec {
 
 impl Spec {
     /// Loads.
-    pub const KNOWS: Knows = Knows::LOADS;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::LOADS };
 
     pub(super) fn build(&self, field: &str) -> Result<EnvoyLeastRequest, SpecError> {
         if !(0.0..=100.0).contains(&self.active_request_bias) {

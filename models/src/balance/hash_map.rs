@@ -16,7 +16,7 @@ pub struct Spec {}
 
 impl Spec {
     /// What is hashed.
-    pub const KNOWS: Knows = Knows::HASH;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::HASH };
 
     pub(super) fn build(&self, _field: &str) -> Result<HashMap, SpecError> {
         Ok(HashMap { map: Vec::new() })

@@ -17,7 +17,7 @@ pub struct Spec {}
 
 impl Spec {
     /// Loads.
-    pub const KNOWS: Knows = Knows::LOADS;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::LOADS };
 
     pub(super) fn build(&self, _field: &str) -> Result<LeastConnections, SpecError> {
         Ok(LeastConnections::default())

@@ -40,7 +40,7 @@ pub enum Ties {
 
 impl Spec {
     /// Loads.
-    pub const KNOWS: Knows = Knows::LOADS;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::LOADS };
 
     pub(super) fn build(&self, _field: &str) -> Result<LeastRequest, SpecError> {
         Ok(LeastRequest { spec: self.clone(), drawn: Vec::new() })

@@ -25,7 +25,7 @@ impl Default for Spec {
 
 impl Spec {
     /// What is hashed.
-    pub const KNOWS: Knows = Knows::HASH;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::HASH };
 
     pub(super) fn build(&self, field: &str) -> Result<MaglevHash, SpecError> {
         let size = TableSize::new(self.table_size).ok_or_else(|| {

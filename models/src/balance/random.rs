@@ -1,40 +1,42 @@
 //! Random: any host, all alike, or in proportion to their weights. It needs to know nothing, and no two instances ever agree on
 //! whom to send to; Poisson requests that are split so are Poisson at each host.
 //!
-//! Envoy `RANDOM` (`random_lb.cc`) does not heed weights; [`Spec::weighted`] is the textbook's weighted choice.
+//! As HAProxy's `random(1)` (`lb_chash.c`) it heeds weights, where there are any; Envoy's `RANDOM` (`random_lb.cc`) does not.
 
-use super::{Ask, Knows, Picker};
+use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
 use serde::{Deserialize, Serialize};
+use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
 
-/// `random`, or `random: {weighted: true}`
+/// `random`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Spec {
-    /// Whether hosts are drawn in proportion to their weights.
-    pub weighted: bool,
-}
+pub struct Spec {}
 
 impl Spec {
-    /// Nothing.
-    pub const KNOWS: Knows = Knows::NOTHING;
+    /// What share each host is to have.
+    pub const KNOWS: Knows = Knows::WEIGHTS;
 
     pub(super) fn build(&self, _field: &str) -> Result<Random, SpecError> {
-        Ok(Random { weighted: self.weighted })
+        Ok(Random { alike: true })
     }
 }
 
-/// It has no state.
+/// Its only state is whether hosts have different weights.
 #[derive(Clone, Debug)]
 pub struct Random {
-    weighted: bool,
+    alike: bool,
 }
 
 impl Picker for Random {
+    fn changed(&mut self, hosts: &[Host], _before: &[Option<usize>], _now: SimTime) {
+        self.alike = hosts.windows(2).all(|pair| pair[0].weight == pair[1].weight);
+    }
+
     fn pick(&mut self, ask: &Ask<'_>, stream: &mut Stream) -> Option<usize> {
         let n = ask.hosts().len();
-        if !self.weighted {
+        if self.alike && !ask.weights_change() {
             return Some(stream.below(n as u32) as usize);
         }
         let total: f64 = (0..n).map(|i| ask.weight(i)).sum();

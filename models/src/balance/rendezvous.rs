@@ -17,7 +17,7 @@ pub struct Spec {}
 
 impl Spec {
     /// What is hashed.
-    pub const KNOWS: Knows = Knows::HASH;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::HASH };
 
     pub(super) fn build(&self, _field: &str) -> Result<Rendezvous, SpecError> {
         Ok(Rendezvous { names: Vec::new() })

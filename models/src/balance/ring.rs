@@ -28,7 +28,7 @@ impl Default for Spec {
 
 impl Spec {
     /// What is hashed.
-    pub const KNOWS: Knows = Knows::HASH;
+    pub const KNOWS: Knows = Knows { weights: true, ..Knows::HASH };
 
     pub(super) fn build(&self, field: &str) -> Result<Ring, SpecError> {
         if self.points == 0 || self.points > 100_000 {

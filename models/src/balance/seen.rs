@@ -272,6 +272,8 @@ pub struct Knows {
     pub answers: bool,
     /// What of a request is hashed.
     pub hash: bool,
+    /// What share each host is to have.
+    pub weights: bool,
     /// What Pods say to probes.
     pub probing: Probing,
     /// What no instance can know.
@@ -289,11 +291,13 @@ pub enum Probing {
 
 impl Knows {
     /// Nothing but who the hosts are.
-    pub const NOTHING: Self = Self { loads: false, answers: false, hash: false, probing: Probing::None, oracle: false };
+    pub const NOTHING: Self = Self { loads: false, answers: false, hash: false, weights: false, probing: Probing::None, oracle: false };
     /// All that there is.
-    pub const EVERYTHING: Self = Self { loads: true, answers: true, hash: true, probing: Probing::Reports, oracle: true };
+    pub const EVERYTHING: Self = Self { loads: true, answers: true, hash: true, weights: true, probing: Probing::Reports, oracle: true };
     /// How many requests are under way at each host.
     pub const LOADS: Self = Self { loads: true, ..Self::NOTHING };
+    /// What share each host is to have, and nothing else.
+    pub const WEIGHTS: Self = Self { weights: true, ..Self::NOTHING };
     /// What is hashed.
     pub const HASH: Self = Self { hash: true, ..Self::NOTHING };
     /// How requests ended.

@@ -19,7 +19,7 @@ pub struct Spec {}
 
 impl Spec {
     /// Nothing but its own last choice.
-    pub const KNOWS: Knows = Knows::NOTHING;
+    pub const KNOWS: Knows = Knows::WEIGHTS;
 
     pub(super) fn build(&self, _field: &str) -> Result<StaticRr, SpecError> {
         Ok(StaticRr { map: Vec::new(), next: 0 })

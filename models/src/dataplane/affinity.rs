@@ -6,7 +6,7 @@
 
 use super::address::VirtualServer;
 use crate::ids::PodId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -14,6 +14,8 @@ use svcsim_engine::{SimDuration, SimTime};
 #[derive(Clone, Debug, Default)]
 pub struct Affinity {
     entries: BTreeMap<(VirtualServer, IpAddr), Entry>,
+    /// Who is on the list of an endpoint, and since when, where lists have a limit.
+    lists: BTreeMap<(VirtualServer, PodId), BTreeSet<(SimTime, IpAddr)>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +32,42 @@ impl Affinity {
         (now <= entry.refreshed + timeout).then_some(entry.pod)
     }
 
-    /// `client` opened a connection to `pod`: only first packets reach the rules, so only they refresh.
-    pub fn refresh(&mut self, server: VirtualServer, client: IpAddr, pod: PodId, now: SimTime) {
-        self.entries.insert((server, client), Entry { pod, refreshed: now });
+    /// `client` opened a connection to `pod`: only first packets reach the rules, so only they refresh. Where a list of clients of
+    /// one endpoint has room for `most`, the one that was refreshed longest ago makes room.
+    pub fn refresh(&mut self, server: VirtualServer, client: IpAddr, pod: PodId, most: Option<usize>, now: SimTime) {
+        let last = self.entries.insert((server, client), Entry { pod, refreshed: now });
+        let Some(most) = most else { return };
+        let list = self.lists.entry((server, pod)).or_default();
+        if let Some(last) = last.filter(|last| last.pod == pod) {
+            list.remove(&(last.refreshed, client));
+        }
+        list.insert((now, client));
+        if list.len() > most
+            && let Some((since, oldest)) = list.pop_first()
+            && self.entries.get(&(server, oldest)).is_some_and(|e| e.pod == pod && e.refreshed == since)
+        {
+            self.entries.remove(&(server, oldest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_list_forgets_whom_it_heard_of_longest_ago() {
+        let (mut affinity, server) =
+            (Affinity::default(), VirtualServer { service: crate::ids::ServiceId(0), port: 0, address: super::super::Address::ClusterIP });
+        let client = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let at = |s: u64| SimTime::ZERO + SimDuration::from_secs(s);
+        let mut connects = |n: u8, pod: u32, s: u64| affinity.refresh(server, client(n), PodId(pod), Some(2), at(s));
+        connects(1, 0, 1);
+        connects(2, 0, 2);
+        connects(1, 0, 3);
+        connects(3, 0, 4);
+        connects(4, 1, 5);
+        let found = |n: u8| affinity.of(server, client(n), SimDuration::from_secs(100), at(6));
+        assert_eq!([1, 2, 3, 4].map(found), [Some(PodId(0)), None, Some(PodId(0)), Some(PodId(1))]);
     }
 }

@@ -18,6 +18,9 @@ use std::sync::LazyLock;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
+/// Addresses that a list of `xt_recent` has room for: its parameter `ip_list_tot`, which kube-proxy leaves as it is.
+const RECENT_LIST: usize = 100;
+
 /// `iptables: {perRule: 24ns, sync: {…}}`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -61,6 +64,10 @@ impl Iptables {
 }
 
 impl DataPlane for Iptables {
+    fn affinity_list(&self) -> Option<usize> {
+        Some(RECENT_LIST)
+    }
+
     fn serves_loopback(&self) -> bool {
         true
     }

@@ -104,6 +104,11 @@ pub trait DataPlane {
         VirtualServer { address: Address::ClusterIP, ..server }
     }
 
+    /// How many clients' entries an endpoint can have at most; none: no limit that matters.
+    fn affinity_list(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether connections of Pods on this Node are translated in `connect()`, so that no packet of theirs needs conntrack.
     fn translates_at_socket(&self) -> bool {
         false

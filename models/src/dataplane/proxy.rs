@@ -229,7 +229,7 @@ impl Proxy {
         };
         let chosen = choice.endpoint(place);
         if service.session_affinity.is_some() {
-            self.affinity.refresh(plane.affinity_scope(server), packet.src, chosen.pod, now);
+            self.affinity.refresh(plane.affinity_scope(server), packet.src, chosen.pod, plane.affinity_list(), now);
         }
         plane.opened(server, chosen.pod, now);
         let position = shuffled(self.rules.vantage.node, server, self.syncs);

@@ -14,6 +14,17 @@ pub struct Lint {
     pub problem: String,
 }
 
+impl Lint {
+    /// Ends what is found of a setting that has no effect.
+    const NO_EFFECT: &str = ": this changes nothing";
+
+    /// Whether it is about a setting that has no effect: in a sweep that is only odd if it has none at any point.
+    #[must_use]
+    pub fn is_of_no_effect(&self) -> bool {
+        self.problem.ends_with(Self::NO_EFFECT)
+    }
+}
+
 /// Looks through a spec that builds.
 #[must_use]
 pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {

@@ -2,6 +2,7 @@
 
 use super::{Lint, list_of};
 use crate::api::Service;
+use crate::balance::{HashOn, SignalSpec};
 use crate::cluster::{Cluster, Source};
 use crate::dataplane::{Address, Approach, DataPlaneSpec, Sender, ipvs::Scheduler};
 use crate::ids::{NodeId, SourceId};
@@ -26,7 +27,7 @@ pub(super) fn surprises(spec: &ClusterSpec) -> Vec<Lint> {
             call.fewer_connections_than_pods(),
             call.conntrack_fills(),
         ];
-        lints.extend(found.into_iter().flatten());
+        lints.extend(found.into_iter().flatten().chain(call.settings_unheeded()));
     }
     lints
 }
@@ -70,6 +71,27 @@ impl Call<'_> {
         let virtual_address = !self.source.via.is_to_pod() && matches!(self.spec.data_plane, DataPlaneSpec::Unproxied(_));
         let problem = "with data plane `none` no Node knows this address: every connection times out; dial a headless Service via PodIP";
         if virtual_address { self.at_traffic("via", problem.to_owned()) } else { None }
+    }
+
+    /// What a policy is told and does not listen to.
+    fn settings_unheeded(&self) -> Vec<Lint> {
+        let Some(balancing) = &self.source.balancing else { return Vec::new() };
+        let knows = balancing.policy.knows();
+        let given = [
+            (balancing.signal != SignalSpec::default() && !knows.loads, "signal", "looks at no loads"),
+            (balancing.hash_on != HashOn::default() && !knows.hash, "hashOn", "hashes nothing"),
+            (!balancing.weights.is_empty() && !knows.weights, "weights", "does not heed weights"),
+        ];
+        let mut lints: Vec<Lint> = given
+            .iter()
+            .filter(|(unheeded, _, _)| *unheeded)
+            .filter_map(|(_, part, why)| self.at_traffic(&format!("balancing.{part}"), format!("the policy {why}{}", Lint::NO_EFFECT)))
+            .collect();
+        if knows.hash && balancing.hash_on == HashOn::Key && self.source.keys.is_none() {
+            let problem = "requests have no keys, so that all hash alike: one Pod gets all of a client's requests; give `keys:`";
+            lints.extend(self.at_traffic("balancing.hashOn", problem.to_owned()));
+        }
+        lints
     }
 
     /// `internalTrafficPolicy: Local` drops what comes from Nodes without a Pod of the Service.
