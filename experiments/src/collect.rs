@@ -77,6 +77,7 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
     results.sensitivity = sensitivity::rows(design, &results.runs);
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
+    results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
     results
 }

@@ -90,6 +90,22 @@ fn a_subset_is_chosen_on_the_command_line() {
     assert!(quick.contains("2 design points,") && quick.contains("  1, low:") && !quick.contains("high"), "{quick}");
 }
 
+#[test]
+fn claims_are_judged_where_their_points_are_run() {
+    let factors = "  factors:\n    - {name: slots, path: pods.web.concurrency, levels: [1, 2, 3]}\n";
+    let claims = "expect:\n  - {claim: Some slots are better than one, metric: latency_mean, where: {slots: 3}, of: {slots: 1}, below: 0ms}\n  \
+                  - {claim: Nothing is rejected, metric: errors_rejected, equals: 0}\n";
+    let desk = small(&format!("  subsets: {{two: {{slots: [2, 3]}}}}\n{factors}{claims}"));
+    let run = |options: &[&str]| desk.svcsim(&[&["run", "small.yaml", "--out", "out"], options].concat());
+    assert!(run(&[]).out.contains("expectation met: Some slots"), "{:?}", run(&[]));
+    let said = run(&["--set", "design.subset=two"]);
+    assert!(said.code == Some(0) && !said.out.contains("Some slots") && said.out.contains("expectation met: Nothing"), "{said:?}");
+    assert!(desk.text("out/report.md").contains("not judged, since none of its points is in the subset: Some slots"));
+    // Without a subset it is a slip: there would never be anything to judge.
+    let said = run(&["--set", "design.exclude=[{slots: 1}]"]);
+    assert!(said.code == Some(2) && said.err.contains("the claim is about no design point"), "{said:?}");
+}
+
 /// A design that is refused: one message, with the place that is marked by « and ».
 #[track_caller]
 fn refused(design: &str, expected: &str) {
