@@ -23,6 +23,9 @@ enum Verb {
         /// Experiment files
         #[arg(required = true)]
         experiments: Vec<PathBuf>,
+        /// Change a field of each, as `run` would, e.g. --set design.subset=quick; may be given again
+        #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+        sets: Vec<(String, Value)>,
     },
     /// Write a starter for a common question, or list the starters
     New {
@@ -254,7 +257,7 @@ pub(crate) fn main() -> ExitCode {
     // clap ends with 2 on bad usage, and 0 on --help and --version, by itself.
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => verbs::run::run(&args),
-        Verb::Check { experiments } => verbs::check::check(&experiments),
+        Verb::Check { experiments, sets } => verbs::check::check(&experiments, &sets),
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
         Verb::Conform { files, format } => verbs::conform::conform(&files, format),
         Verb::Validate(args) => verbs::validate::validate(&args),

@@ -81,6 +81,7 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult], replications: u32, 
     results.about.warnings.extend(numbers_to_doubt(&results));
     let short = results.about.precision.as_ref().filter(|p| !p.is_reached()).map(Precision::sentence);
     results.about.warnings.extend(short);
+    results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
     results
 }

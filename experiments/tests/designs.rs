@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 /// The design of the small experiment.
 const DESIGN: &str = "  factors:\n    - path: pods.web.concurrency\n      levels: [1, 2]\n";
+/// What befalls it: lost requests and seconds of waiting, beside which no factor would be seen.
+const EVENTS: &str = "events:\n  deletions: {every: {exponential: {mean: 500ms}}, do: {podDelete: {workload: web}}}\n";
 /// Three ranges of which two matter to latency.
 const RANGES: &str = "  factors:
     - {name: service, path: pods.web.serviceTime.exponential.mean, from: 1ms, to: 6ms}
@@ -13,8 +15,8 @@ const RANGES: &str = "  factors:
 ";
 
 fn small(design: &str) -> Desk {
-    assert!(SMALL.contains(DESIGN), "the small experiment has another design");
-    Desk::with(SMALL.replace(DESIGN, design))
+    assert!(SMALL.contains(DESIGN) && SMALL.contains(EVENTS), "the small experiment has changed");
+    Desk::with(SMALL.replace(DESIGN, design).replace(EVENTS, ""))
 }
 
 /// Rows of `sensitivity.csv` of a metric of all requests: (factor, level, index) and value.
@@ -88,6 +90,22 @@ fn a_subset_is_chosen_on_the_command_line() {
     assert!(quick.contains("2 design points,") && quick.contains("  1, low:") && !quick.contains("high"), "{quick}");
 }
 
+#[test]
+fn claims_are_judged_where_their_points_are_run() {
+    let factors = "  factors:\n    - {name: slots, path: pods.web.concurrency, levels: [1, 2, 3]}\n";
+    let claims = "expect:\n  - {claim: Some slots are better than one, metric: latency_mean, where: {slots: 3}, of: {slots: 1}, below: 0ms}\n  \
+                  - {claim: Nothing is rejected, metric: errors_rejected, equals: 0}\n";
+    let desk = small(&format!("  subsets: {{two: {{slots: [2, 3]}}}}\n{factors}{claims}"));
+    let run = |options: &[&str]| desk.svcsim(&[&["run", "small.yaml", "--out", "out"], options].concat());
+    assert!(run(&[]).out.contains("expectation met: Some slots"), "{:?}", run(&[]));
+    let said = run(&["--set", "design.subset=two"]);
+    assert!(said.code == Some(0) && !said.out.contains("Some slots") && said.out.contains("expectation met: Nothing"), "{said:?}");
+    assert!(desk.text("out/report.md").contains("not judged, since none of its points is in the subset: Some slots"));
+    // Without a subset it is a slip: there would never be anything to judge.
+    let said = run(&["--set", "design.exclude=[{slots: 1}]"]);
+    assert!(said.code == Some(2) && said.err.contains("the claim is about no design point"), "{said:?}");
+}
+
 /// A design that is refused: one message, with the place that is marked by « and ».
 #[track_caller]
 fn refused(design: &str, expected: &str) {
@@ -110,11 +128,11 @@ fn refused(design: &str, expected: &str) {
 fn designs_that_cannot_be_run_are_refused_in_their_place() {
     let concurrency = "  factors:\n    - {path: pods.web.concurrency, levels: [1, 2]}\n";
     for (more, expected) in [
-        ("  exclude: «[{concurrency: [1, 2]}]»\n", "no design point is left of 2 combinations"),
-        ("  where: [{«concurency»: 1}]\n", "did you mean `concurrency`?"),
+        ("  «exclude»: [{concurrency: [1, 2]}]\n", "no design point is left of 2 combinations"),
+        ("  where: [{concurency: «1»}]\n", "did you mean `concurrency`?"),
         ("  subsets: {quick: {concurrency: «3»}}\n", "there is no level of `concurrency` `3`"),
         ("  subset: «quick»\n", "there is no subset `quick`"),
-        ("  paired: «[[concurrency]]»\n", "fewer than two factors"),
+        ("  paired: [«[»concurrency]]\n", "fewer than two factors"),
         ("  sampling: {morris: {trajectories: «1»}}\n", "1 trajectories are too few"),
         ("  sampling: {morris: {trajectories: 4, levels: «3»}}\n", "expected an even number"),
         ("  sampling: {«sobl»: {points: 4}}\n", "did you mean `sobol`?"),
@@ -122,7 +140,7 @@ fn designs_that_cannot_be_run_are_refused_in_their_place() {
         ("  sampling: {saltelli: {samples: 1000000000}}\n", "runs; expected at most 1000000"),
         ("  sampling: {latinHypercube: {points: 4000000000}}\n", "8000000000 runs"),
         ("  sampling: {latinHypercube: {points: -4}}\n", "points"),
-        ("  sampling: {sobol: {points: 8}}\n  exclude: «[{concurrency: 1}]»\n", "leave one of the two out"),
+        ("  sampling: {sobol: {points: 8}}\n  «exclude»: [{concurrency: 1}]\n", "leave one of the two out"),
     ] {
         refused(&format!("{more}{concurrency}"), expected);
     }
@@ -138,7 +156,7 @@ fn ranges_that_are_none_are_refused_in_their_place() {
         (format!("{{{path}, from: «0/s», to: 90/s, scale: log}}"), "cannot begin at 0/s"),
         (format!("{{{path}, from: «fast», to: 90/s}}"), "`fast` is no number"),
         (format!("{{{path}, from: «100/s»}}"), "a range without `to`"),
-        (format!("{{{path}, levels: «[100/s]», from: 100/s, to: 200/s}}"), "either `levels` or a range"),
+        (format!("{{{path}, «levels»: [100/s], from: 100/s, to: 200/s}}"), "either `levels` or a range"),
         (format!("{{{path}, levels: [100/s], scale: «log»}}"), "a scale without a range"),
         ("{name: x, from: 1, to: 2}".to_owned(), "a range without a `path`"),
         (

@@ -95,6 +95,10 @@ fn subset(section: &DesignSection, allowed: &impl Fn(&Selection, String) -> Resu
         }
     }
     match &section.subset {
+        Some(name) if section.subsets.is_empty() => {
+            let fix = "write e.g. `subsets: {quick: {load: low}}` beside the factors, or leave `subset` out";
+            Err(InputError::new("design.subset", format!("there is no subset `{name}`: the design has no `subsets`"), fix))
+        }
         Some(name) if !section.subsets.contains_key(name) => Err(unknown("design.subset", "subset", name, section.subsets.keys())),
         _ => Ok(chosen),
     }

@@ -40,6 +40,8 @@ pub(crate) struct DesignPoint {
 pub(crate) struct Design {
     /// Names of the factors.
     pub(crate) factors: Vec<String>,
+    /// The levels that each has, whether a point has them or not; of a range both ends.
+    pub(crate) levels: Vec<Vec<String>>,
     /// All points, in order.
     pub(crate) points: Vec<DesignPoint>,
     /// Runs of each point.
@@ -111,6 +113,7 @@ impl Design {
         }
         let factors = factors(section)?;
         let names = factors.iter().map(|f| f.name.clone()).collect();
+        let levels = factors.iter().map(|f| f.all().into_iter().map(|(label, _)| label).collect()).collect();
         let (points, sample) = match &section.sampling {
             None => (factorial::points(section, &factors)?, None),
             Some(how) => {
@@ -119,7 +122,7 @@ impl Design {
                 (points, Some(sample))
             }
         };
-        Ok(Self { factors: names, points, replications: section.replications, seed: section.seed, sample })
+        Ok(Self { factors: names, levels, points, replications: section.replications, seed: section.seed, sample })
     }
 
     /// Work units: each is one replication of one point, numbered in the design's order.

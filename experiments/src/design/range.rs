@@ -105,7 +105,8 @@ fn number_and_unit(value: &Value) -> Option<(f64, String)> {
         }
         _ => return None,
     };
-    number.is_finite().then_some((number, unit))
+    // So that the difference of two of them is a number too.
+    (number.abs() <= f64::MAX / 2.0).then_some((number, unit))
 }
 
 #[cfg(test)]
@@ -153,6 +154,7 @@ mod tests {
             (json!("ms"), json!("2ms"), Scale::Linear),
             (json!([1]), json!(2), Scale::Linear),
             (json!("1-2"), json!(2), Scale::Linear),
+            (json!(-1.5e308), json!(1.5e308), Scale::Linear),
         ] {
             assert!(range(from.clone(), to.clone(), scale).is_err(), "{from} to {to}");
         }

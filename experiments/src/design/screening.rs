@@ -59,7 +59,9 @@ pub(crate) fn effects(points: &[Vec<f64>], results: &[f64]) -> Option<Vec<Effect
     }
     let effect = |effects: &Vec<f64>| {
         let sizes: Vec<f64> = effects.iter().map(|e| e.abs()).collect();
-        let (mu, mu_star) = (t_interval(effects, CONFIDENCE)?, t_interval(&sizes, CONFIDENCE)?);
+        let (mu, size) = (t_interval(effects, CONFIDENCE)?, t_interval(&sizes, CONFIDENCE)?);
+        // No size is negative; near zero the t interval does not know that.
+        let mu_star = Interval { low: size.low.max(0.0), ..size };
         let squares: f64 = effects.iter().map(|e| (e - mu.mean) * (e - mu.mean)).sum();
         Some(Effect { mu, mu_star, sigma: (squares / (effects.len() as f64 - 1.0)).sqrt() })
     };

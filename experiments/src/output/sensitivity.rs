@@ -84,7 +84,7 @@ impl Importance<'_> {
                 let alone = rows.iter().find(|r| r.index == "first_order").map_or(0.0, |r| r.value);
                 format!("{} of the variance alone, {} together with others", percent(alone.max(0.0)), percent(row.value))
             }
-            "mu_star" => format!("{shown} in the mean over its range"),
+            "mu_star" => format!("{shown} over its range"),
             "rank_correlation" => format!("rank correlation {}", number(row.value)),
             _ => format!("{shown} at {}", row.level),
         }
@@ -153,8 +153,8 @@ mod tests {
         let walks = [("link", 0.5), ("load", 9.0), ("cv", 3.0), ("retries", 0.1)].map(|(f, v)| row(f, "", "mu_star", v));
         assert_eq!(
             said(walks.to_vec()),
-            ["latency_p99 depends most on load (9.00 ms in the mean over its range), then on cv (3.00 ms in the mean over its range) and \
-              link (0.500 ms in the mean over its range); it depends least on retries (0.100 ms in the mean over its range)."]
+            ["latency_p99 depends most on load (9.00 ms over its range), then on cv (3.00 ms over its range) and \
+              link (0.500 ms over its range); it depends least on retries (0.100 ms over its range)."]
         );
         let parts = vec![row("cv", "", "first_order", 0.1), row("cv", "", "total", 0.2), row("load", "", "total", 0.8)];
         assert_eq!(
@@ -170,6 +170,6 @@ mod tests {
     fn the_level_that_changes_most_speaks_for_its_factor() {
         let rows =
             vec![row("load", "10/s", "difference", -1.0), row("load", "90/s", "difference", 5.0), row("cv", "2", "difference", -7.0)];
-        assert_eq!(said(rows), ["latency_p99 depends most on cv (-7.00 ms at 2), then on load (5.00 ms at 90/s)."]);
+        assert_eq!(said(rows), ["latency_p99 depends most on cv (\u{2212}7.00 ms at 2), then on load (5.00 ms at 90/s)."]);
     }
 }

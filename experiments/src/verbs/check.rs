@@ -2,14 +2,15 @@
 
 use super::{Failure, plan};
 use crate::collect;
+use serde_json::Value;
 use std::path::PathBuf;
 use svcsim_models::spec::ClusterSpec;
 
 /// Checks each file; all are looked at even if one is wrong.
-pub(crate) fn check(experiments: &[PathBuf]) -> Result<(), Failure> {
+pub(crate) fn check(experiments: &[PathBuf], sets: &[(String, Value)]) -> Result<(), Failure> {
     let mut errors = Vec::new();
     for path in experiments {
-        match plan(path, &[]) {
+        match plan(path, sets) {
             Err(Failure::Input(wrong)) => errors.extend(wrong),
             Err(other) => return Err(other),
             Ok(planned) => {

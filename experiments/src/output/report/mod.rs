@@ -19,6 +19,9 @@ use super::view::{Case, Estimate, View};
 /// Cases whose events are told in sentences; the table has all.
 const CASES_TOLD: usize = 4;
 
+/// Points of a sample that tables show one by one: what they say together is in the tables of factors.
+const SAMPLED_SHOWN: usize = 100;
+
 /// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
 pub(crate) fn write(results: &Results, figures: &[Figure], dir: &Path) -> io::Result<()> {
     fs::write(dir.join("report.html"), html(results, figures))?;
@@ -79,7 +82,7 @@ fn title(results: &Results) -> String {
 }
 
 fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
-    let view = View::new(results);
+    let mut view = View::new(results);
     let about = &results.about;
     let mut blocks = Vec::new();
     if !about.question.trim().is_empty() {
@@ -103,6 +106,13 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         blocks.push(Block::Heading("Which factors matter".to_owned()));
         blocks.push(Block::Paragraph(format!("{} All metrics are in sensitivity.csv.", sensitivity::how_to_read(first.leading))));
         blocks.extend(importances.iter().map(|importance| Block::Table(importance_table(importance))));
+        if view.cases.len() > SAMPLED_SHOWN {
+            blocks.push(Block::Paragraph(format!(
+                "Tables by case below have the first {SAMPLED_SHOWN} of {}; all are in summary.csv, and their levels too.",
+                plural(view.cases.len(), "sampled point")
+            )));
+            view.cases.truncate(SAMPLED_SHOWN);
+        }
     }
     blocks.push(Block::Heading("Figures".to_owned()));
     let maps = figures.iter().filter(|f| f.name.starts_with("topology_map_")).count();
@@ -176,7 +186,7 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         blocks.push(Block::Bullets(about.assumptions.clone()));
     }
     if !about.factors.is_empty() && !about.points.is_empty() {
-        blocks.push(Block::Table(design_table(results)));
+        blocks.push(Block::Table(design_table(results, view.cases.len().max(SAMPLED_SHOWN))));
     }
     blocks.push(Block::Heading("In the input but not modelled".to_owned()));
     blocks.push(bullets(&about.not_modelled, "Nothing that was recognised."));
@@ -412,7 +422,7 @@ fn expectations_table(verdicts: &[Verdict]) -> Table {
     Table { caption, head, rows: verdicts.iter().map(row).collect() }
 }
 
-fn design_table(results: &Results) -> Table {
+fn design_table(results: &Results, most: usize) -> Table {
     let about = &results.about;
     let row = |(i, point): (usize, &super::tables::Point)| {
         let levels = (0..about.factors.len()).map(|f| Cell::text(point.levels.get(f).cloned().unwrap_or_default()));
@@ -421,7 +431,7 @@ fn design_table(results: &Results) -> Table {
     Table {
         caption: "Design points and levels of their factors".to_owned(),
         head: ["point".to_owned(), "case".to_owned()].into_iter().chain(about.factors.iter().cloned()).collect(),
-        rows: about.points.iter().enumerate().map(row).collect(),
+        rows: about.points.iter().enumerate().take(most).map(row).collect(),
     }
 }
 
