@@ -6,13 +6,14 @@ use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
 use crate::measures;
 use crate::output::tables::{
-    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
-    TimelineRow, VertexRow,
+    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Precision, Results, RunRow, SummaryRow,
+    TimelineErrorRow, TimelineRow, VertexRow,
 };
 use crate::sensitivity;
 use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
+use svcsim_engine::stats::replications::interval_after_pilot;
 use svcsim_engine::stats::t_interval;
 use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
@@ -31,12 +32,13 @@ const FEWEST_ABOVE: f64 = 100.0;
 /// Values of a metric over replications (series, metric, unit, values), in the order of series and metric.
 type Metrics = BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>;
 
-/// Everything the runs found, as tables. `runs` are in the design's order.
-pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
+/// Everything the runs found, as tables. `runs` are in the design's order, so many for each point.
+pub(crate) fn collect(planned: &Planned, runs: &[RunResult], replications: u32, precision: Option<Precision>) -> Results {
     let Planned { loaded, design, specs, claims } = planned;
-    let mut results = Results { about: about(loaded, design, specs), ..Results::default() };
+    let about = About { replications, precision, ..about(loaded, design, specs) };
+    let mut results = Results { about, ..Results::default() };
     let map = Map::of(specs);
-    for (point, of_point) in runs.chunks(design.replications as usize).enumerate() {
+    for (point, of_point) in runs.chunks(replications as usize).enumerate() {
         let mut point = PointTables { point: point as u32, results: &mut results };
         let mut metrics = Metrics::new();
         let mut latencies: Vec<(String, Histogram)> = Vec::new();
@@ -70,13 +72,15 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
             point.timeline(replication, run);
             point.incidents(replication, run, &specs[point.point as usize]);
         }
-        point.summary(metrics, &latencies, design.replications);
+        point.summary(metrics, &latencies, replications);
         point.latency(&latencies);
         point.links(of_point, &map);
     }
     results.sensitivity = sensitivity::rows(design, &results.runs);
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
+    let short = results.about.precision.as_ref().filter(|p| !p.is_reached()).map(Precision::sentence);
+    results.about.warnings.extend(short);
     results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
     results
@@ -237,7 +241,11 @@ impl PointTables<'_> {
 
     fn summary(&mut self, metrics: Metrics, latencies: &[(String, Histogram)], replications: u32) {
         for (series, metric, unit, values) in metrics.into_values() {
-            let interval = t_interval(&values, CONFIDENCE);
+            let pilot = self.results.about.precision.as_ref().filter(|p| series == "all" && p.metrics.contains(&metric)).map(|p| p.pilot);
+            let interval = match pilot {
+                Some(pilot) => interval_after_pilot(&values, pilot as usize, CONFIDENCE),
+                None => t_interval(&values, CONFIDENCE),
+            };
             let samples = latencies.iter().find(|(name, _)| *name == series).map_or(0, |(_, h)| h.count());
             let mut warning = Vec::new();
             if values.len() < replications as usize {
@@ -392,6 +400,7 @@ fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
         assumptions: experiment.metadata.assumptions.clone(),
         not_modelled: loaded.not_modelled.clone(),
         warnings: warnings(loaded, design, specs),
+        precision: None,
         ranking: experiment.ranking.clone(),
         expectations: Vec::new(),
     }

@@ -217,7 +217,7 @@ fn test(section: &ExpectSection, field: &str, unit: &str) -> Result<Test, InputE
 }
 
 /// A number in a metric's unit, from a bare one or one that carries a unit; else a problem and a fix.
-fn quantity(value: &Value, unit: &str) -> Result<f64, (String, String)> {
+pub(crate) fn quantity(value: &Value, unit: &str) -> Result<f64, (String, String)> {
     let text = value.as_str().unwrap_or_default().trim();
     let (negative, size) = text.strip_prefix('-').map_or((false, text), |size| (true, size));
     let size = match unit {

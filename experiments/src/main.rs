@@ -11,6 +11,7 @@ mod measures;
 mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod precision;
 mod sensitivity;
 mod validate;
 mod verbs;

@@ -1,7 +1,7 @@
 //! Factors to design points: all combinations, a part of them, or a sample of the space that they span.
 
 mod factorial;
-mod range;
+pub(crate) mod range;
 pub(crate) mod sampling;
 pub(crate) mod screening;
 pub(crate) mod variance;

@@ -126,14 +126,17 @@ impl SloSection {
 /// A percentage from 0 to below 100, written with its sign.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Percentage(f64);
+pub struct Percentage(pub f64);
 
 impl TryFrom<String> for Percentage {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let number = text.strip_suffix('%').and_then(|n| n.trim().parse().ok());
-        number.filter(|n| (0.0..100.0).contains(n)).map(Self).ok_or_else(|| format!("`{text}` is not an availability: write 99.9%"))
+        number
+            .filter(|n| (0.0..100.0).contains(n))
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no percentage below 100: write e.g. 99.9%"))
     }
 }
 
@@ -274,9 +277,29 @@ pub struct DesignSection {
     /// The part that is run; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
+    /// How well something is to be known: then the replications are a pilot, and more follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionSection>,
     /// Which points are run instead of all combinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingSection>,
+}
+
+/// How narrow intervals are to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrecisionSection {
+    /// Of which metrics of the whole, at every design point.
+    pub metrics: Vec<String>,
+    /// Half the width of a 95 % interval, as a part of the mean.
+    pub relative_half_width: Percentage,
+    /// The most replications of a point.
+    #[serde(default = "most_replications")]
+    pub most: u32,
+}
+
+const fn most_replications() -> u32 {
+    1_000
 }
 
 impl Default for DesignSection {
@@ -285,6 +308,7 @@ impl Default for DesignSection {
             seed: default_seed(),
             replications: default_replications(),
             factors: Vec::new(),
+            precision: None,
             paired: Vec::new(),
             only: Vec::new(),
             exclude: Vec::new(),

@@ -261,6 +261,7 @@ fn about(points: usize, replications: u32) -> About {
         ],
         assumptions: vec!["readinessProbe: periodSeconds 10 (Kubernetes' default; the manifest has none)".into()],
         not_modelled: vec!["frontend: spec.template.spec.containers[0].resources.limits.cpu".into()],
+        precision: None,
         ranking: None,
         expectations: Vec::new(),
         warnings: vec![

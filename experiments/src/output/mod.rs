@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 mod around_events;
+pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod format;

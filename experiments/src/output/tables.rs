@@ -52,12 +52,37 @@ pub(crate) struct About {
     pub(crate) not_modelled: Vec<String>,
     /// What a reader has to know before believing a number.
     pub(crate) warnings: Vec<String>,
+    /// How many replications there are, where the experiment says how well it wants to know something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) precision: Option<Precision>,
     /// What is ranked, if anything is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ranking: Option<RankingSection>,
     /// Whether the results are as the experiment said that they would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) expectations: Vec<Verdict>,
+}
+
+/// How many replications a pilot asked for, and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Precision {
+    /// What is to be known.
+    pub(crate) metrics: Vec<String>,
+    /// How well: half the width of an interval over the mean.
+    pub(crate) relative_half_width: f64,
+    /// Replications of the pilot.
+    pub(crate) pilot: u32,
+    /// How many may be run.
+    pub(crate) most: u32,
+    /// How many it would take.
+    pub(crate) needed: u64,
+    /// How many were run.
+    pub(crate) replications: u32,
+    /// What took most: a metric and a point.
+    pub(crate) decisive: String,
+    /// Points that are saturated and decided nothing.
+    pub(crate) saturated: Vec<String>,
 }
 
 /// A claim of the experiment about its results, judged.

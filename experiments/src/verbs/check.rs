@@ -23,6 +23,14 @@ pub(crate) fn check(experiments: &[PathBuf], sets: &[(String, Value)]) -> Result
                     design.replications,
                     design.units()
                 );
+                if let Some(precision) = &planned.loaded.experiment.design.precision {
+                    println!(
+                        "  these are a pilot: as many more follow as it takes to know {} to within {}%, up to {} each",
+                        precision.metrics.join(", "),
+                        precision.relative_half_width.0,
+                        precision.most
+                    );
+                }
                 let requests: Vec<f64> = planned.specs.iter().map(requests).collect();
                 for (point, requests) in design.points.iter().zip(&requests) {
                     println!("  {}: {requests:.0} requests a run", point.label());

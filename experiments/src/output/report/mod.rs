@@ -437,7 +437,7 @@ fn design_table(results: &Results, most: usize) -> Table {
 
 fn method(results: &Results) -> Vec<String> {
     let about = &results.about;
-    vec![
+    let mut method = vec![
         format!(
             "{} of {}; each run simulates {} s that are measured, after a warm-up of {} s that is discarded so that the empty start does not count.",
             plural(about.replications as usize, "replication"),
@@ -461,5 +461,9 @@ fn method(results: &Results) -> Vec<String> {
         "Intervals speak of the randomness of the simulation, not of errors of the model: results hold for the set-up and the assumptions above, and \
          what is not modelled can change them."
             .to_owned(),
-    ]
+    ];
+    if let Some(precision) = &about.precision {
+        method.insert(1, precision.sentence());
+    }
+    method
 }
