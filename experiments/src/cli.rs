@@ -60,6 +60,8 @@ enum Verb {
     Compare(CompareArgs),
     /// Find the least (or greatest) value of one field that meets an objective, by runs
     Plan(PlanArgs),
+    /// Run two experiments side by side and say where they part: the first event that differs, and what came before
+    Diverge(DivergeArgs),
     /// Build report and figures of a results directory again from its tables
     Report {
         /// The results directory
@@ -101,6 +103,18 @@ pub(crate) struct RunArgs {
     /// Say nothing but errors
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What `svcsim diverge` takes.
+#[derive(Parser)]
+pub(crate) struct DivergeArgs {
+    /// An experiment file or a results directory; with `:POINT` for another design point than the first
+    pub(crate) a: String,
+    /// Another
+    pub(crate) b: String,
+    /// Which run of the point, counted from 0
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    pub(crate) replication: u32,
 }
 
 /// What `svcsim plan` takes.
@@ -263,6 +277,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Validate(args) => verbs::validate::validate(&args),
         Verb::New { starter, path } => verbs::new::new(starter.as_deref(), path.as_deref()),
         Verb::Explain(args) => verbs::explain::explain(&args),
+        Verb::Diverge(args) => verbs::diverge::diverge(&args),
         Verb::Plan(args) => verbs::plan::search(&args),
         Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Report { dir, parquet } => verbs::report::report(&dir, parquet),

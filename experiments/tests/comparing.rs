@@ -47,6 +47,17 @@ fn one_percent_is_found_by_pairs_and_missed_without() {
 }
 
 #[test]
+fn runs_part_where_they_first_differ() {
+    let desk = with_design(LEVELS);
+    let said = desk.succeeds(&["diverge", "work.yaml:0", "work.yaml:1"]);
+    let then = said.split("Then they part:").nth(1).unwrap_or_else(|| panic!("{said}"));
+    assert!(then.contains("ServiceCompletes: a request of t sent at") && then.contains("B:"), "the first service is longer: {said}");
+    assert_eq!(desk.succeeds(&["diverge", "work.yaml:1", "work.yaml:1"]), "The two runs are the same, event by event.\n");
+    let wrong = desk.svcsim(&["diverge", "work.yaml:2", "work.yaml"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("no design point 2"), "{}", wrong.err);
+}
+
+#[test]
 fn what_cannot_be_compared_is_named() {
     let desk = with_design(LEVELS);
     desk.succeeds(&["run", "work.yaml", "--quiet", "--out", "out"]);
