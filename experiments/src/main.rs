@@ -13,6 +13,7 @@ mod output;
 mod parquet;
 mod precision;
 mod sensitivity;
+mod steady;
 mod validate;
 mod verbs;
 

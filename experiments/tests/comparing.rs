@@ -27,8 +27,7 @@ fn with_design(design: &str) -> Desk {
     desk
 }
 
-const LEVELS: &str = "\
-  replications: 10
+const LEVELS: &str = "  replications: 10
   factors: [{name: work, path: pods.web.serviceTime.exponential.mean, levels: [10ms, 10.1ms]}]
 ";
 
@@ -66,7 +65,7 @@ fn what_cannot_be_compared_is_named() {
 
 #[test]
 fn a_design_stops_when_it_knows_enough() {
-    let design = "  replications: 5\n  precision: {metrics: [latency_p99], relativeHalfWidth: 3%, most: 200}\n";
+    let design = "  replications: 5\n  precision: {metrics: [latency_p99], relativeHalfWidth: 1%, most: 400}\n";
     let desk = with_design(design);
     let said = desk.succeeds(&["run", "work.yaml", "--out", "out"]);
     assert!(said.contains("A pilot of 5 replications asked for"), "{said}");
@@ -78,7 +77,7 @@ fn a_design_stops_when_it_knows_enough() {
     let cells = row("out");
     let at = |i: usize| cells[i].parse::<f64>().expect("a number");
     let (mean, low, high, n) = (at(4), at(5), at(6), at(8));
-    assert!(n > 5.0 && n < 200.0 && (high - low) / 2.0 <= 0.031 * mean, "{cells:?}");
+    assert!(n > 5.0 && n < 400.0 && (high - low) / 2.0 <= 0.0105 * mean, "{cells:?}");
     let verified = desk.succeeds(&["verify", "out"]);
     assert!(verified.contains("byte for byte"), "{verified}");
     desk.succeeds(&["run", "work.yaml", "--quiet", "--out", "few", "--set", "design.precision.most=6"]);

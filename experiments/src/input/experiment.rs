@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use svcsim_engine::SimDuration;
 use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
@@ -74,7 +75,7 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts.
-    pub run: RunSpec,
+    pub run: RunSection,
     /// What clients were promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<SloSection>,
@@ -283,6 +284,68 @@ pub struct DesignSection {
     /// Which points are run instead of all combinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingSection>,
+}
+
+/// How long a run is, and what of it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunSection {
+    /// Requests are sent until then, and all followed to their end.
+    pub duration: SimDuration,
+    /// How long the start is that does not count.
+    #[serde(default)]
+    pub warm_up: WarmUpSection,
+    /// Width of a window of the timeline.
+    #[serde(default = "second")]
+    pub window: SimDuration,
+}
+
+const fn second() -> SimDuration {
+    SimDuration::from_secs(1)
+}
+
+impl RunSection {
+    /// As models have it: what is to be found out is 0 at first.
+    fn spec(self) -> RunSpec {
+        let warm_up = match self.warm_up {
+            WarmUpSection::Fixed(time) => time,
+            WarmUpSection::Mser5 => SimDuration::ZERO,
+        };
+        RunSpec { duration: self.duration, warm_up, window: self.window }
+    }
+}
+
+/// The start of a run that does not count: `5s`, or `mser5`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum WarmUpSection {
+    /// So long.
+    Fixed(SimDuration),
+    /// As long as MSER-5 finds, in a few runs before the others.
+    Mser5,
+}
+
+impl Default for WarmUpSection {
+    fn default() -> Self {
+        Self::Fixed(SimDuration::ZERO)
+    }
+}
+
+impl TryFrom<String> for WarmUpSection {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "mser5" { Ok(Self::Mser5) } else { text.parse().map(Self::Fixed) }
+    }
+}
+
+impl From<WarmUpSection> for String {
+    fn from(warm_up: WarmUpSection) -> Self {
+        match warm_up {
+            WarmUpSection::Fixed(time) => time.to_string(),
+            WarmUpSection::Mser5 => "mser5".to_owned(),
+        }
+    }
 }
 
 /// How narrow intervals are to be.
@@ -710,7 +773,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         node_lifecycle: experiment.node_lifecycle,
         autoscaling: experiment.autoscaling,
         events: experiment.events,
-        run: experiment.run,
+        run: experiment.run.spec(),
     })
 }
 

@@ -36,6 +36,9 @@ pub(crate) struct About {
     pub(crate) duration_s: f64,
     /// Simulated seconds that were discarded at the start of each run.
     pub(crate) warm_up_s: f64,
+    /// How that was found out, where the experiment does not say how long it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) warm_up_how: String,
     /// SHA-256 of the resolved experiment file, in hexadecimal.
     pub(crate) experiment_sha256: String,
     /// Commands that make these results again.

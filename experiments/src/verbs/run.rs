@@ -2,18 +2,21 @@
 
 use super::{Failure, Planned, plan};
 use crate::cli::{Format, RunArgs};
-use crate::collect::collect;
+use crate::collect::{Made, collect};
 use crate::execute::execute;
+use crate::input::experiment::WarmUpSection;
 use crate::output::provenance::{Cost, Place, Provenance};
 use crate::output::{Results, findings};
-use crate::precision;
+use crate::{precision, steady};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use svcsim_models::record::RunResult;
+use svcsim_models::spec::ClusterSpec;
 
 /// Runs the experiment and writes its results.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -54,9 +57,10 @@ pub(crate) fn simulate(
     progress: bool,
     interrupted: &AtomicBool,
 ) -> Result<(Results, Cost), Failure> {
-    let Planned { loaded, design, specs, .. } = planned;
+    let Planned { loaded, design, .. } = planned;
     let start = Instant::now();
-    let run = |replications| execute(loaded, design, specs, replications, threads, progress, interrupted);
+    let (specs, warm_up_how) = warmed_up(planned, threads, progress, interrupted)?;
+    let run = |replications| execute(loaded, design, &specs, replications, threads, progress, interrupted);
     let pilot = run(0..design.replications)?;
     let precision = loaded.experiment.design.precision.as_ref().map(|section| precision::decide(section, design, &pilot));
     let replications = precision.as_ref().map_or(design.replications, |p| p.replications);
@@ -64,11 +68,29 @@ pub(crate) fn simulate(
     let runs = joined(pilot, more, design.points.len());
     let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
     let events = runs.iter().map(|r| r.events).sum();
-    let results = collect(planned, &runs, replications, precision);
+    let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up_how });
     Ok((
         results,
         Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
     ))
+}
+
+/// The specs with their warm-up, and how it was found where the experiment does not say how long it is.
+fn warmed_up<'p>(
+    planned: &'p Planned,
+    threads: Option<usize>,
+    progress: bool,
+    interrupted: &AtomicBool,
+) -> Result<(Cow<'p, [ClusterSpec]>, String), Failure> {
+    let Planned { loaded, design, specs, .. } = planned;
+    if loaded.experiment.run.warm_up != WarmUpSection::Mser5 {
+        return Ok((Cow::Borrowed(specs), String::new()));
+    }
+    let pilot = execute(loaded, design, specs, 0..steady::PILOT.min(design.replications), threads, progress, interrupted)?;
+    let (warm_up, how) = steady::warm_up(design, specs, &pilot);
+    let mut specs = specs.clone();
+    specs.iter_mut().for_each(|spec| spec.run.warm_up = warm_up);
+    Ok((Cow::Owned(specs), how))
 }
 
 /// The runs of each point: the first ones, then the others.

@@ -462,6 +462,9 @@ fn method(results: &Results) -> Vec<String> {
          what is not modelled can change them."
             .to_owned(),
     ];
+    if !about.warm_up_how.is_empty() {
+        method.insert(1, about.warm_up_how.clone());
+    }
     if let Some(precision) = &about.precision {
         method.insert(1, precision.sentence());
     }
