@@ -96,13 +96,14 @@ fn claims_are_judged_where_their_points_are_run() {
     let claims = "expect:\n  - {claim: One slot loses no more, metric: requests_lost, where: {slots: 3}, of: {slots: 1}, equals: 0}\n  \
                   - {claim: Nothing is rejected, metric: errors_rejected, equals: 0}\n";
     let desk = small(&format!("  subsets: {{two: {{slots: [2, 3]}}}}\n{factors}{claims}"));
-    let run = |options: &[&str]| desk.svcsim(&[&["run", "small.yaml", "--out", "out"], options].concat());
-    assert!(run(&[]).out.contains("expectation met: One slot loses"), "{:?}", run(&[]));
-    let said = run(&["--set", "design.subset=two"]);
+    let run = |out: &str, options: &[&str]| desk.svcsim(&[&["run", "small.yaml", "--out", out], options].concat());
+    let said = run("all", &[]);
+    assert!(said.out.contains("expectation met: One slot loses"), "{said:?}");
+    let said = run("two", &["--set", "design.subset=two"]);
     assert!(said.code == Some(0) && !said.out.contains("One slot loses") && said.out.contains("expectation met: Nothing"), "{said:?}");
-    assert!(desk.text("out/report.md").contains("not judged, since none of its points is in the subset: One slot loses"));
+    assert!(desk.text("two/report.md").contains("not judged, since none of its points is in the subset: One slot loses"));
     // Without a subset it is a slip: there would never be anything to judge.
-    let said = run(&["--set", "design.exclude=[{slots: 1}]"]);
+    let said = run("none", &["--set", "design.exclude=[{slots: 1}]"]);
     assert!(said.code == Some(2) && said.err.contains("the claim is about no design point"), "{said:?}");
 }
 
