@@ -11,6 +11,7 @@ use super::reader::{Change, Reader, Samples};
 use super::topology;
 use super::trace;
 use super::tree;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,12 +29,14 @@ use svcsim_models::spec::{
 pub const API_VERSION: &str = "svcsim/v1alpha1";
 
 /// An experiment file. Unknown keys are refused, quantities carry their units.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Experiment {
     /// `svcsim/v1alpha1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
     /// `Experiment`.
+    #[schemars(extend("const" = "Experiment"))]
     pub kind: String,
     /// What it is called and what it asks.
     pub metadata: Metadata,
@@ -89,7 +92,7 @@ pub struct Experiment {
 }
 
 /// `ranking: {factor: policy, metric: latency_p99, controls: [leastWork, busiest]}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RankingSection {
     /// The factor whose levels are ranked, in each combination of the others' levels.
@@ -107,7 +110,7 @@ fn latency_p99() -> String {
 }
 
 /// A service level objective.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SloSection {
     /// Part of all requests that must succeed, such as `99.9%`.
@@ -123,8 +126,9 @@ impl SloSection {
 }
 
 /// A percentage from 0 to below 100, written with its sign.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^[0-9.]+\s*%$", "examples" = ["99.9%"]))]
 pub struct Percentage(f64);
 
 impl TryFrom<String> for Percentage {
@@ -143,7 +147,7 @@ impl From<Percentage> for String {
 }
 
 /// A claim about the results. Numbers are in the metric's unit, or carry their own: `5ms`, `0.1%`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectSection {
     /// The claim in a sentence.
@@ -183,7 +187,7 @@ pub struct ExpectSection {
 }
 
 /// What an experiment is called and what it asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Names the results directory.
@@ -200,7 +204,7 @@ pub struct Metadata {
 }
 
 /// Where the cluster's objects come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KubernetesSection {
     /// Files or globs, relative to the experiment file: YAML (many documents), JSON, `List`s.
@@ -218,7 +222,7 @@ pub struct KubernetesSection {
 }
 
 /// Nodes that no manifest knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MadeNodes {
     /// Names of the zones.
@@ -246,7 +250,7 @@ impl MadeNodes {
 }
 
 /// What is varied and how often it is repeated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DesignSection {
     /// Keys every random stream.
@@ -275,7 +279,7 @@ fn default_replications() -> u32 {
 }
 
 /// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FactorSection {
     /// The factor's column in results; by default the last part of the path.

@@ -7,6 +7,8 @@ pub(crate) mod import;
 pub(crate) mod new;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod shell;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
