@@ -23,6 +23,9 @@ enum Verb {
         /// Experiment files
         #[arg(required = true)]
         experiments: Vec<PathBuf>,
+        /// Change a field of each, as `run` would, e.g. --set design.subset=quick; may be given again
+        #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+        sets: Vec<(String, Value)>,
     },
     /// Write a starter for a common question, or list the starters
     New {
@@ -53,6 +56,12 @@ enum Verb {
     Validate(ValidateArgs),
     /// Follow one request through the cluster: each hop, rule, rewriting, choice and wait, in words
     Explain(ExplainArgs),
+    /// Compare two results, or two design points: differences, how sure they are, when and in which Pods they arise
+    Compare(CompareArgs),
+    /// Find the least (or greatest) value of one field that meets an objective, by runs
+    Plan(PlanArgs),
+    /// Run two experiments side by side and say where they part: the first event that differs, and what came before
+    Diverge(DivergeArgs),
     /// Build report and figures of a results directory again from its tables
     Report {
         /// The results directory
@@ -107,6 +116,70 @@ pub(crate) struct RunArgs {
     /// Say nothing but errors
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What `svcsim diverge` takes.
+#[derive(Parser)]
+pub(crate) struct DivergeArgs {
+    /// An experiment file or a results directory; with `:POINT` for another design point than the first
+    pub(crate) a: String,
+    /// Another
+    pub(crate) b: String,
+    /// Which run of the point, counted from 0
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    pub(crate) replication: u32,
+}
+
+/// What `svcsim plan` takes.
+#[derive(Parser)]
+pub(crate) struct PlanArgs {
+    /// The experiment file, of one design point
+    pub(crate) experiment: PathBuf,
+    /// What must hold, e.g. 'p99<50ms,errors<0.1%'; other metrics by their names in runs.csv
+    #[arg(long, value_name = "CONDITIONS")]
+    pub(crate) slo: String,
+    /// The field that is searched, e.g. deployments.web.spec.replicas
+    #[arg(long, value_name = "PATH")]
+    pub(crate) vary: String,
+    /// Where the search begins
+    #[arg(long, value_parser = yaml)]
+    pub(crate) from: Value,
+    /// Where it ends
+    #[arg(long, value_parser = yaml)]
+    pub(crate) to: Value,
+    /// How many values lie between, ends included, where they are not whole numbers; by default 33
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+    /// Search the greatest value instead of the least
+    #[arg(long)]
+    pub(crate) largest: bool,
+    /// Runs of each value at most; the design's replications are the fewest
+    #[arg(long, value_name = "RUNS", default_value_t = 160)]
+    pub(crate) most: u32,
+    /// Where the evidence goes; by default results/<name of the experiment>-plan
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a field, e.g. --set traffic.shop.arrivals.poisson.rate=500/s; may be given again
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    pub(crate) sets: Vec<(String, Value)>,
+}
+
+/// What `svcsim compare` takes.
+#[derive(Parser)]
+pub(crate) struct CompareArgs {
+    /// A results directory, or a design point of one: DIR:POINT, by number or name
+    pub(crate) a: String,
+    /// Another
+    pub(crate) b: String,
+    /// What is compared, as runs.csv names it; may be given again. By default latency, losses, throughput, balance
+    #[arg(long = "metric", value_name = "NAME")]
+    pub(crate) metrics: Vec<String>,
+    /// How sure all intervals together are
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = confidence)]
+    pub(crate) confidence: f64,
+    /// How to say what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 /// What `svcsim validate` takes.
@@ -190,11 +263,20 @@ fn scale(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|s| (1e-4..=1e3).contains(s)).ok_or_else(|| "expected 0.0001 to 1000".to_owned())
 }
 
+/// How sure an interval is.
+fn confidence(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|c| (0.5..1.0).contains(c)).ok_or_else(|| "expected 0.5 or more and less than 1, such as 0.95".to_owned())
+}
+
 /// `path=value`, the value as YAML would read it.
 fn assignment(text: &str) -> Result<(String, Value), String> {
     let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. run.duration=30s")?;
-    let value = serde_saphyr::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((path.to_owned(), value))
+    Ok((path.to_owned(), yaml(value)?))
+}
+
+/// A value, as YAML would read it.
+fn yaml(text: &str) -> Result<Value, String> {
+    Ok(serde_saphyr::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
 }
 
 /// Runs the program.
@@ -202,7 +284,7 @@ pub(crate) fn main() -> ExitCode {
     // clap ends with 2 on bad usage, and 0 on --help and --version, by itself.
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => verbs::run::run(&args),
-        Verb::Check { experiments } => verbs::check::check(&experiments),
+        Verb::Check { experiments, sets } => verbs::check::check(&experiments, &sets),
         Verb::Import { files, out } => verbs::import::import(&files, out.as_deref()),
         Verb::Conform { files, format } => verbs::conform::conform(&files, format),
         Verb::Validate(args) => verbs::validate::validate(&args),
@@ -211,6 +293,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Schema { reference } => verbs::schema::schema(reference),
         Verb::Completions { shell } => verbs::shell::completions(Cli::command(), shell),
         Verb::Man => verbs::shell::man(Cli::command()),
+        Verb::Diverge(args) => verbs::diverge::diverge(&args),
+        Verb::Plan(args) => verbs::plan::search(&args),
+        Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Report { dir, parquet } => verbs::report::report(&dir, parquet),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };

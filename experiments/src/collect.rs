@@ -6,12 +6,14 @@ use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
 use crate::measures;
 use crate::output::tables::{
-    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Results, RunRow, SummaryRow, TimelineErrorRow,
-    TimelineRow, VertexRow,
+    About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Precision, Results, RunRow, SummaryRow,
+    TimelineErrorRow, TimelineRow, VertexRow,
 };
 use crate::verbs::Planned;
+use crate::{sensitivity, steady};
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
+use svcsim_engine::stats::replications::interval_after_pilot;
 use svcsim_engine::stats::t_interval;
 use svcsim_engine::{Id, SimDuration, SimTime};
 use svcsim_models::cluster::{Lint, Outcome, lint};
@@ -30,12 +32,24 @@ const FEWEST_ABOVE: f64 = 100.0;
 /// Values of a metric over replications (series, metric, unit, values), in the order of series and metric.
 type Metrics = BTreeMap<(usize, usize), (String, String, &'static str, Vec<f64>)>;
 
-/// Everything the runs found, as tables. `runs` are in the design's order.
-pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
-    let Planned { loaded, design, specs, claims } = planned;
-    let mut results = Results { about: about(loaded, design, specs), ..Results::default() };
+/// What was found out on the way.
+pub(crate) struct Made {
+    /// Runs of each point.
+    pub(crate) replications: u32,
+    /// Why there are so many, where a pilot decided it.
+    pub(crate) precision: Option<Precision>,
+    /// How the warm-up was found; empty where it was given.
+    pub(crate) warm_up_how: String,
+}
+
+/// Everything the runs found, as tables. `runs` are in the design's order, so many for each point.
+pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResult], made: Made) -> Results {
+    let Made { replications, precision, warm_up_how } = made;
+    let Planned { loaded, design, claims, .. } = planned;
+    let about = About { replications, precision, warm_up_how, ..about(loaded, design, specs) };
+    let mut results = Results { about, ..Results::default() };
     let map = Map::of(specs);
-    for (point, of_point) in runs.chunks(design.replications as usize).enumerate() {
+    for (point, of_point) in runs.chunks(replications as usize).enumerate() {
         let mut point = PointTables { point: point as u32, results: &mut results };
         let mut metrics = Metrics::new();
         let mut latencies: Vec<(String, Histogram)> = Vec::new();
@@ -69,12 +83,17 @@ pub(crate) fn collect(planned: &Planned, runs: &[RunResult]) -> Results {
             point.timeline(replication, run);
             point.incidents(replication, run, &specs[point.point as usize]);
         }
-        point.summary(metrics, &latencies, design.replications);
+        let drift = steady::drifts(&specs[point.point as usize], of_point);
+        point.summary(metrics, &latencies, replications, drift);
         point.latency(&latencies);
         point.links(of_point, &map);
     }
+    results.sensitivity = sensitivity::rows(design, &results.runs);
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
+    let short = results.about.precision.as_ref().filter(|p| !p.is_reached()).map(Precision::sentence);
+    results.about.warnings.extend(short);
+    results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
     results
 }
@@ -232,11 +251,15 @@ impl PointTables<'_> {
         }));
     }
 
-    fn summary(&mut self, metrics: Metrics, latencies: &[(String, Histogram)], replications: u32) {
+    fn summary(&mut self, metrics: Metrics, latencies: &[(String, Histogram)], replications: u32, drift: Option<String>) {
         for (series, metric, unit, values) in metrics.into_values() {
-            let interval = t_interval(&values, CONFIDENCE);
+            let pilot = self.results.about.precision.as_ref().filter(|p| series == "all" && p.metrics.contains(&metric)).map(|p| p.pilot);
+            let interval = match pilot {
+                Some(pilot) => interval_after_pilot(&values, pilot as usize, CONFIDENCE),
+                None => t_interval(&values, CONFIDENCE),
+            };
             let samples = latencies.iter().find(|(name, _)| *name == series).map_or(0, |(_, h)| h.count());
-            let mut warning = Vec::new();
+            let mut warning: Vec<String> = drift.iter().filter(|_| metric.starts_with("latency_")).cloned().collect();
             if values.len() < replications as usize {
                 warning.push(format!("only {} of {replications} replications have it", values.len()));
             }
@@ -373,14 +396,16 @@ fn kind(kind: VertexKind) -> &'static str {
 fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
     let experiment = &loaded.experiment;
     let run = &experiment.run;
+    let warm_up = specs.first().map_or(SimDuration::ZERO, |s| s.run.warm_up);
     About {
         name: experiment.metadata.name.clone(),
         question: experiment.metadata.question.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: design.seed,
         replications: design.replications,
-        duration_s: run.duration.saturating_sub(run.warm_up).as_secs_f64(),
-        warm_up_s: run.warm_up.as_secs_f64(),
+        duration_s: run.duration.saturating_sub(warm_up).as_secs_f64(),
+        warm_up_s: warm_up.as_secs_f64(),
+        warm_up_how: String::new(),
         experiment_sha256: sha256(loaded.resolved_yaml().as_bytes()),
         rebuild: vec!["svcsim run experiment.yaml".to_owned(), "svcsim verify .".to_owned()],
         factors: design.factors.clone(),
@@ -389,6 +414,7 @@ fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
         assumptions: experiment.metadata.assumptions.clone(),
         not_modelled: loaded.not_modelled.clone(),
         warnings: warnings(loaded, design, specs),
+        precision: None,
         ranking: experiment.ranking.clone(),
         expectations: Vec::new(),
     }

@@ -5,6 +5,7 @@ use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::run;
@@ -37,26 +38,28 @@ pub(crate) fn specs(loaded: &Loaded, design: &Design) -> Result<Vec<ClusterSpec>
     design.points.iter().map(check).collect()
 }
 
-/// Runs every unit; result `i` is replication `i % replications` of point `i / replications`.
+/// Runs these replications of every point; of n replications result `i` is the one at `i % n` of point `i / n`.
 pub(crate) fn execute(
     loaded: &Loaded,
     design: &Design,
     specs: &[ClusterSpec],
+    replications: Range<u32>,
     threads: Option<usize>,
     progress: bool,
     interrupted: &AtomicBool,
 ) -> Result<Vec<RunResult>, Stopped> {
-    let replications = design.replications as usize;
-    let bar = progress_bar(design.units() as u64, progress);
+    let (first, replications) = (replications.start, replications.len());
+    let units = design.points.len() * replications;
+    let bar = progress_bar(units as u64, progress);
     let keep_going = || !interrupted.load(Ordering::Relaxed);
     let unit = |i: usize| -> Result<RunResult, Stopped> {
-        let streams = Streams::new(design.seed, (i % replications) as u64);
+        let streams = Streams::new(design.seed, u64::from(first) + (i % replications) as u64);
         let point = i / replications;
         let result = run(&specs[point], &streams, &keep_going).map_err(|e| loaded.locate(&e, &design.points[point].fields))?;
         bar.inc(1);
         result.ok_or(Stopped::Interrupted)
     };
-    let all = || (0..design.units()).into_par_iter().map(unit).collect();
+    let all = || (0..units).into_par_iter().map(unit).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let results = pool.map_or_else(|_| all(), |pool| pool.install(all));
     bar.finish_and_clear();

@@ -75,11 +75,16 @@ pub(crate) fn check_ranking(experiment: &Experiment, design: &Design) -> Result<
     if !known.iter().any(|(name, _)| *name == ranking.metric) {
         return Err(unknown("ranking.metric", "metric", &ranking.metric, known.iter().map(|(name, _)| name)));
     }
-    let levels: BTreeSet<&String> = design.points.iter().map(|p| &p.levels[at]).collect();
+    let levels = known_levels(design, at);
     match ranking.controls.iter().position(|c| !levels.contains(c)) {
         Some(i) => Err(unknown(&format!("ranking.controls[{i}]"), "level", &ranking.controls[i], levels.into_iter())),
         None => Ok(()),
     }
+}
+
+/// Every level of a factor: those of the points, and those that this part of the design does without.
+fn known_levels(design: &Design, factor: usize) -> BTreeSet<&String> {
+    design.points.iter().map(|p| &p.levels[factor]).chain(&design.levels[factor]).collect()
 }
 
 fn claim(section: &ExpectSection, field: &str, experiment: &Experiment, design: &Design) -> Result<Claim, InputError> {
@@ -90,18 +95,23 @@ fn claim(section: &ExpectSection, field: &str, experiment: &Experiment, design: 
         let problem = "the error budget is unknown: the experiment has no service level objective";
         return Err(InputError::new(format!("{field}.metric"), problem, "add `slo: {availability: 99.9%}`"));
     }
+    let cases = cases(section, field, design)?;
+    if cases.is_empty() && experiment.design.subset.is_none() {
+        let problem = "the claim is about no design point: none that is run has these levels, or what it is compared with is not run";
+        return Err(InputError::new(field, problem, "name other levels, or let the design have these"));
+    }
     Ok(Claim {
         text: section.claim.clone(),
         metric: section.metric.clone(),
         unit,
         series: series(section, field, experiment)?,
-        cases: cases(section, field, design)?,
+        cases,
         test: test(section, field, unit)?,
     })
 }
 
 /// An error about a name that does not exist, with the nearest that does.
-fn unknown<'a>(field: &str, what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> InputError {
+pub(crate) fn unknown<'a>(field: &str, what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> InputError {
     let names: Vec<&str> = names.map(String::as_str).collect();
     let alike = |n: &str| strsim::jaro_winkler(n, name);
     let nearest = names.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|n| alike(n) > 0.8);
@@ -137,6 +147,9 @@ fn cases(section: &ExpectSection, field: &str, design: &Design) -> Result<Vec<Ca
             others[*factor].clone_from(level);
         }
         let base = design.points.iter().position(|p| p.levels == others).filter(|_| !of.is_empty());
+        if base.is_none() && !of.is_empty() {
+            continue;
+        }
         if base == Some(i) {
             let fix = "name another level in `where` than in `of`, for one factor at least";
             return Err(InputError::new(format!("{field}.of"), format!("`{}` is compared with itself", point.label()), fix));
@@ -152,11 +165,9 @@ fn levels(wanted: &BTreeMap<String, Value>, field: &str, design: &Design) -> Res
         let at = format!("{field}.{name}");
         let factor = design.factors.iter().position(|f| f == name);
         let factor = factor.ok_or_else(|| unknown(&at, "factor", name, design.factors.iter()))?;
-        let mut known: Vec<&String> = design.points.iter().map(|p| &p.levels[factor]).collect();
-        known.sort_unstable();
-        known.dedup();
+        let known = known_levels(design, factor);
         let level = tree::shown(value);
-        if known.contains(&&level) {
+        if known.contains(&level) {
             Ok((factor, level))
         } else {
             Err(unknown(&at, &format!("level of `{name}`"), &level, known.into_iter()))
@@ -206,7 +217,7 @@ fn test(section: &ExpectSection, field: &str, unit: &str) -> Result<Test, InputE
 }
 
 /// A number in a metric's unit, from a bare one or one that carries a unit; else a problem and a fix.
-fn quantity(value: &Value, unit: &str) -> Result<f64, (String, String)> {
+pub(crate) fn quantity(value: &Value, unit: &str) -> Result<f64, (String, String)> {
     let text = value.as_str().unwrap_or_default().trim();
     let (negative, size) = text.strip_prefix('-').map_or((false, text), |size| (true, size));
     let size = match unit {
@@ -225,9 +236,15 @@ fn quantity(value: &Value, unit: &str) -> Result<f64, (String, String)> {
     })
 }
 
-/// Judges each claim by the results.
+/// Judges each claim by the results, but those about points that the chosen subset of the design does without.
 pub(crate) fn judge(claims: &[Claim], results: &Results) -> Vec<Verdict> {
-    claims.iter().map(|claim| claim.judge(results)).collect()
+    claims.iter().filter(|claim| !claim.cases.is_empty()).map(|claim| claim.judge(results)).collect()
+}
+
+/// A warning for each claim that is not judged.
+pub(crate) fn unjudged(claims: &[Claim]) -> Vec<String> {
+    let warning = |claim: &Claim| format!("not judged, since none of its points is in the subset: {}", claim.text);
+    claims.iter().filter(|claim| claim.cases.is_empty()).map(warning).collect()
 }
 
 /// A case with what was found of it.
@@ -351,7 +368,12 @@ mod tests {
 
     /// Two policies; requests_lost is 4, 5, 6 under Local and 0 under Cluster, latency_p99 is 18 to 22 ms and half of that.
     fn design() -> Design {
-        let factor = FactorSection { name: Some("policy".into()), path: Some("x".into()), levels: json!(["Local", "Cluster"]) };
+        let factor = FactorSection {
+            name: Some("policy".into()),
+            path: Some("x".into()),
+            levels: json!(["Local", "Cluster"]),
+            ..FactorSection::default()
+        };
         Design::of(&DesignSection { factors: vec![factor], replications: 3, ..DesignSection::default() }).expect("a sound design")
     }
 

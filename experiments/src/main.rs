@@ -11,6 +11,9 @@ mod measures;
 mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod precision;
+mod sensitivity;
+mod steady;
 mod validate;
 mod verbs;
 

@@ -86,8 +86,9 @@ fn tell_series(run: &RunResult, series: &SeriesResult, slo: Option<&SloSection>,
     let backends = backends(run, series);
     let by_pod = |counts: &[u64]| backends.iter().map(|p| counts[p.replica] as f64).collect::<Vec<_>>();
     let (requests, connections) = (by_pod(&series.requests_by_replica), by_pod(&series.connections_by_replica));
-    say("jain_requests", "ratio", jain(&requests));
-    say("jain_connections", "ratio", jain(&connections));
+    let jain_of = |loads: &[f64]| jain(loads).filter(|_| loads.iter().any(|x| *x > 0.0));
+    say("jain_requests", "ratio", jain_of(&requests));
+    say("jain_connections", "ratio", jain_of(&connections));
     say("cv_requests", "ratio", cv(&requests));
     say("max_over_mean_requests", "ratio", max_over_mean(&requests));
     let total: f64 = requests.iter().sum();

@@ -1,7 +1,9 @@
 //! The program as its users meet it: the real binary, in directories of its own. One file a behaviour.
 
 mod bad_input;
+mod comparing;
 mod conformance;
+mod designs;
 mod desk;
 mod determinism;
 mod expecting;

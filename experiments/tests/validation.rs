@@ -69,6 +69,50 @@ fn measurements_are_read_line_by_line() {
 }
 
 #[test]
+fn statistics_are_defined_as_the_shipped_answers_say() {
+    let desk = Desk::empty();
+    let said = desk.svcsim(&["validate", shipped("validation/statistics.json").to_str().expect("a path")]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    assert!(said.out.ends_with("\n29 passed, 0 failed\n"), "{}", said.out);
+}
+
+/// One calculation, judged.
+fn calculation(family: &str, params: Value, expected: Value) -> Said {
+    let vector = json!({"id": "x", "family": family, "kind": "function", "params": params, "expected": expected});
+    let text = json!({"schema": "svcsim-theory-vectors/1", "vectors": [vector]}).to_string();
+    validate("v.json", &text, &["--format", "json"])
+}
+
+#[test]
+fn calculations_are_judged_to_nine_digits() {
+    let balance = |expected| calculation("balance statistics", json!({"loads": [1, 3]}), json!({"jain": expected}));
+    let right = balance(json!({"value": 0.8, "kind": "exact"}));
+    assert!(right.code == Some(0) && right.out.contains("\"calculated\":0.8"), "{right:?}");
+    let wrong = balance(json!({"value": 0.800_000_01, "kind": "exact"}));
+    assert!(wrong.code == Some(1) && wrong.out.contains("not the same to nine digits"), "{wrong:?}");
+    let undefined = calculation("balance statistics", json!({"loads": [1]}), json!({"cv_sample": {"value": 0.0, "kind": "exact"}}));
+    assert!(undefined.code == Some(1) && undefined.out.contains("not defined for these parameters"), "{undefined:?}");
+}
+
+#[test]
+fn calculations_that_cannot_be_made_are_skipped_with_the_reason() {
+    let series = |rule: Value| (json!({"series_rule": rule, "batches": 2}), "batch means");
+    for ((params, family), reason) in [
+        ((json!({"loads": [1], "weights": [2]}), "balance statistics"), "unknown field `weights`"),
+        ((json!({}), "the meaning of life"), "no function calculates the family"),
+        ((json!({"pilot": [1], "confidence": 0.9, "relative_half_width": 0.1}), "replications needed"), "no number of replications"),
+        ((json!({"k": 3, "n": 2, "confidence": 0.9}), "interval for an error rate"), "no proportion"),
+        ((json!({"k": 1, "n": 1, "confidence": 0.9}), "many comparisons at once"), "`n` at least 2"),
+        ((json!({"b": 64, "values": [1]}), "log-linear histogram error bound"), "`b` must be at most 63"),
+        (series(json!({"kind": "flat", "seed": 1, "n": 1_000_000_000, "a": 0.0, "b": 0.0, "c": 0.0})), "`n` must be at most"),
+        (series(json!({"kind": "square", "seed": 1, "n": 1, "a": 0.0, "b": 0.0, "c": 0.0})), "unknown variant `square`"),
+    ] {
+        let said = calculation(family, params, json!({"x": {"value": 1, "kind": "exact"}}));
+        assert!(said.code == Some(0) && said.out.contains(reason) && said.out.contains("\"skipped\":1"), "{reason}: {said:?}");
+    }
+}
+
+#[test]
 fn files_of_another_shape_are_refused() {
     for (text, part) in [
         ("{", "not JSON"),

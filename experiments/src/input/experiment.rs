@@ -8,6 +8,7 @@ use super::error::{InputError, Span, Warning};
 use super::files::Files;
 use super::kubernetes::{self, KubernetesSpecs, Object, Source};
 use super::reader::{Change, Reader, Samples};
+use super::sampling::{SamplingSection, Scale, Selection};
 use super::topology;
 use super::trace;
 use super::tree;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use svcsim_engine::SimDuration;
 use svcsim_models::dataplane::{ConntrackSpec, DataPlaneSpec, ProxySpec};
 use svcsim_models::load_balancer::LoadBalancerSpec;
 use svcsim_models::network::{FileSpec, NetworkSpec};
@@ -76,7 +78,7 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts.
-    pub run: RunSpec,
+    pub run: RunSection,
     /// What clients were promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<SloSection>,
@@ -129,14 +131,17 @@ impl SloSection {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = r"^[0-9.]+\s*%$", "examples" = ["99.9%"]))]
-pub struct Percentage(f64);
+pub struct Percentage(pub f64);
 
 impl TryFrom<String> for Percentage {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let number = text.strip_suffix('%').and_then(|n| n.trim().parse().ok());
-        number.filter(|n| (0.0..100.0).contains(n)).map(Self).ok_or_else(|| format!("`{text}` is not an availability: write 99.9%"))
+        number
+            .filter(|n| (0.0..100.0).contains(n))
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no percentage below 100: write e.g. 99.9%"))
     }
 }
 
@@ -259,14 +264,125 @@ pub struct DesignSection {
     /// Independent runs of each design point.
     #[serde(default = "default_replications")]
     pub replications: u32,
-    /// What is varied; all combinations are run.
+    /// What is varied; all combinations are run unless one of the fields below says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub factors: Vec<FactorSection>,
+    /// Lists of factors whose levels advance together: the first with the first, the second with the second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<Vec<String>>,
+    /// Only combinations that have the levels of one of these are run.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Selection>,
+    /// Combinations that have the levels of one of these are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Selection>,
+    /// Parts of the design, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subsets: BTreeMap<String, Selection>,
+    /// The part that is run; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// How well something is to be known: then the replications are a pilot, and more follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionSection>,
+    /// Which points are run instead of all combinations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingSection>,
+}
+
+/// How long a run is, and what of it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunSection {
+    /// Requests are sent until then, and all followed to their end.
+    pub duration: SimDuration,
+    /// How long the start is that does not count.
+    #[serde(default)]
+    pub warm_up: WarmUpSection,
+    /// Width of a window of the timeline.
+    #[serde(default = "second")]
+    pub window: SimDuration,
+}
+
+const fn second() -> SimDuration {
+    SimDuration::from_secs(1)
+}
+
+impl RunSection {
+    /// As models have it: what is to be found out is 0 at first.
+    fn spec(self) -> RunSpec {
+        let warm_up = match self.warm_up {
+            WarmUpSection::Fixed(time) => time,
+            WarmUpSection::Mser5 => SimDuration::ZERO,
+        };
+        RunSpec { duration: self.duration, warm_up, window: self.window }
+    }
+}
+
+/// The start of a run that does not count: `5s`, or `mser5`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub enum WarmUpSection {
+    /// So long.
+    Fixed(SimDuration),
+    /// As long as MSER-5 finds, in a few runs before the others.
+    Mser5,
+}
+
+impl Default for WarmUpSection {
+    fn default() -> Self {
+        Self::Fixed(SimDuration::ZERO)
+    }
+}
+
+impl TryFrom<String> for WarmUpSection {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "mser5" { Ok(Self::Mser5) } else { text.parse().map(Self::Fixed) }
+    }
+}
+
+impl From<WarmUpSection> for String {
+    fn from(warm_up: WarmUpSection) -> Self {
+        match warm_up {
+            WarmUpSection::Fixed(time) => time.to_string(),
+            WarmUpSection::Mser5 => "mser5".to_owned(),
+        }
+    }
+}
+
+/// How narrow intervals are to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrecisionSection {
+    /// Of which metrics of the whole, at every design point.
+    pub metrics: Vec<String>,
+    /// Half the width of a 95 % interval, as a part of the mean.
+    pub relative_half_width: Percentage,
+    /// The most replications of a point.
+    #[serde(default = "most_replications")]
+    pub most: u32,
+}
+
+const fn most_replications() -> u32 {
+    1_000
 }
 
 impl Default for DesignSection {
     fn default() -> Self {
-        Self { seed: default_seed(), replications: default_replications(), factors: Vec::new() }
+        Self {
+            seed: default_seed(),
+            replications: default_replications(),
+            factors: Vec::new(),
+            precision: None,
+            paired: Vec::new(),
+            only: Vec::new(),
+            exclude: Vec::new(),
+            subsets: BTreeMap::new(),
+            subset: None,
+            sampling: None,
+        }
     }
 }
 
@@ -278,8 +394,9 @@ fn default_replications() -> u32 {
     10
 }
 
-/// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields, or `path` with
+/// a range `from` one value `to` another, for `design.sampling`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FactorSection {
     /// The factor's column in results; by default the last part of the path.
@@ -289,7 +406,17 @@ pub struct FactorSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Values of `path`, as a list or each with a name; or, without a path, a map from a level's name to the fields that it sets.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub levels: Value,
+    /// The smallest value of a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    /// The largest, in the same unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+    /// How values are spread between them.
+    #[serde(default, skip_serializing_if = "Scale::is_linear")]
+    pub scale: Scale,
 }
 
 /// An experiment with everything it refers to, ready to become the spec of any design point.
@@ -412,6 +539,7 @@ impl Loaded {
         let places = self.experiment.design.factors.iter().enumerate().find_map(|(i, factor)| {
             let at = format!("design.factors[{i}]");
             match (&factor.path, &factor.levels) {
+                (Some(path), Value::Null) if path == field => Some((format!("{at}.path"), format!("{at}.from"))),
                 (Some(path), Value::Array(levels)) if path == field => {
                     let level = levels.iter().position(|level| level == value)?;
                     Some((format!("{at}.path"), format!("{at}.levels[{level}]")))
@@ -649,7 +777,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         node_lifecycle: experiment.node_lifecycle,
         autoscaling: experiment.autoscaling,
         events: experiment.events,
-        run: experiment.run,
+        run: experiment.run.spec(),
     })
 }
 
@@ -671,6 +799,7 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
     let error = |below: &str, problem: &str, fix: &str| InputError::new(format!("{field}{below}"), problem, fix);
     let sets = |fields: &Map<String, Value>| fields.iter().map(|(path, value)| (path.clone(), value.clone())).collect::<Vec<_>>();
     match (&factor.path, &factor.levels) {
+        (_, Value::Null) => Err(error("", "`levels` is missing", "give `levels`, or a range: `from` and `to`")),
         (Some(path), Value::Array(list)) if !list.is_empty() => {
             can_vary(path).map_err(|(problem, fix)| error(".path", &problem, &fix))?;
             let levels: Vec<_> = list.iter().map(|value| (tree::shown(value), vec![(path.clone(), value.clone())])).collect();
@@ -709,6 +838,18 @@ pub fn levels(factor: &FactorSection, field: &str) -> Result<Vec<Level>, InputEr
             Err(error("", problem, "add the path of the field to vary"))
         }
     }
+}
+
+/// The path of a factor that is a range.
+///
+/// # Errors
+/// No path, or that of a field that no run depends on.
+pub fn path_of_range(factor: &FactorSection, field: &str) -> Result<String, InputError> {
+    let Some(path) = &factor.path else {
+        return Err(InputError::new(field, "a range without a `path`", "add the path of the field to vary"));
+    };
+    can_vary(path).map_err(|(problem, fix)| InputError::new(format!("{field}.path"), problem, fix))?;
+    Ok(path.clone())
 }
 
 /// Whether a run depends on the field at `path`; else a problem and a fix.

@@ -162,6 +162,10 @@ fn path() -> impl Strategy<Value = String> {
         "kubernetes.patches",
         "design.factors[0].levels",
         "design.factors",
+        "design.where",
+        "design.paired",
+        "design.subsets.quick",
+        "design.sampling",
         "design",
         "metadata.name",
         "services.shop.spec.ports[0].nodePort",
@@ -223,6 +227,14 @@ proptest! {
     fn any_field_is_a_factor_or_refused(path in path(), levels in prop::collection::vec(value(), 1..4)) {
         let sets = [("design.factors".to_owned(), json!([{"name": "x", "path": path, "levels": levels}]))];
         read(SMALL, &sets);
+    }
+
+    #[test]
+    fn any_range_is_sampled_or_refused(path in path(), from in value(), to in value(), log: bool, walks in 0u32..5) {
+        let scale = if log { "log" } else { "linear" };
+        let factors = json!([{"name": "x", "path": path, "from": from, "to": to, "scale": scale}]);
+        let sampling = json!({"morris": {"trajectories": walks}});
+        read(SMALL, &[("design.factors".to_owned(), factors), ("design.sampling".to_owned(), sampling)]);
     }
 
     #[test]

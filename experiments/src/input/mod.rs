@@ -10,6 +10,7 @@ pub mod locate;
 mod reader;
 pub mod reference;
 mod replay;
+pub mod sampling;
 pub mod schema;
 pub mod topology;
 mod trace;

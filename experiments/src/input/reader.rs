@@ -354,6 +354,7 @@ fn found_in_words(found: &str) -> String {
         "null" | "unit value" => "nothing".to_owned(),
         "sequence" => "a list".to_owned(),
         "map" => "a map".to_owned(),
+        "unit variant" => "a word alone".to_owned(),
         _ => match (quoted("string "), number(), quoted("boolean ")) {
             (Some(text), ..) if text.trim_start_matches(['.', '+', '-']).parse().is_ok_and(|n: f64| !n.is_finite()) => format!("`{text}`"),
             (Some(text), ..) => format!("the text `{text}`"),
@@ -396,6 +397,7 @@ mod tests {
             ("invalid type: string \"many\", expected u32", "expected a whole number from 0 to 4294967295, found the text `many`", "write"),
             ("invalid value: integer `-2`, expected u32", "expected a whole number from 0 to 4294967295, found the number -2", "write"),
             ("invalid type: floating point `2.5`, expected u32", "expected a whole number from 0 to 4294967295, found the number 2.5", ""),
+            ("invalid type: unit variant, expected struct variant", "expected a map of fields, found a word alone", "indent"),
             ("invalid type: null, expected a map", "expected a map, found nothing", "indent"),
             ("invalid type: integer `5`, expected a string", "expected a text, found the number 5", "put quotes around it"),
             ("`5 x` is not a duration: write a number", "`5 x` is not a duration", "write a number"),

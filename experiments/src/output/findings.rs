@@ -12,6 +12,7 @@ use super::format::{self, interval, list, number, percent, plural};
 use super::plots::loads;
 use super::ranking;
 use super::safe_level;
+use super::sensitivity;
 use super::tables::{Results, Verdict};
 use super::view::{ALL, Case, View};
 
@@ -59,6 +60,10 @@ pub(crate) fn findings(results: &Results) -> Vec<Finding> {
     if let Some(ranked) = ranking::ranked(&view) {
         let kind = |i| if i == 0 { Kind::Recommendation } else { Kind::Latency };
         return ranked.sentences().into_iter().enumerate().map(|(i, text)| finding(kind(i), text)).collect();
+    }
+    // Points of a sample are not there to be compared with one another: what they tell of factors is.
+    if !results.sensitivity.is_empty() {
+        return sensitivity::sentences(results).into_iter().map(|text| finding(Kind::Reason, text)).collect();
     }
     let mut found = Vec::new();
     let cases = &view.cases;

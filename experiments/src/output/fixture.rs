@@ -241,6 +241,7 @@ fn about(points: usize, replications: u32) -> About {
         replications,
         duration_s: 60.0,
         warm_up_s: 5.0,
+        warm_up_how: String::new(),
         experiment_sha256: "5f2c1a0b9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a".into(),
         rebuild: vec!["svcsim run entries.yaml --seed 42 --out results/entries".into(), "svcsim verify results/entries".into()],
         factors: vec!["type".into(), "externalTrafficPolicy".into()],
@@ -261,6 +262,7 @@ fn about(points: usize, replications: u32) -> About {
         ],
         assumptions: vec!["readinessProbe: periodSeconds 10 (Kubernetes' default; the manifest has none)".into()],
         not_modelled: vec!["frontend: spec.template.spec.containers[0].resources.limits.cpu".into()],
+        precision: None,
         ranking: None,
         expectations: Vec::new(),
         warnings: vec![

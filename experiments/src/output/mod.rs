@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 mod around_events;
+pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod format;
@@ -12,6 +13,7 @@ pub(crate) mod provenance;
 mod ranking;
 pub(crate) mod report;
 mod safe_level;
+mod sensitivity;
 pub(crate) mod tables;
 mod view;
 

@@ -51,9 +51,12 @@ pub(crate) struct Cost {
     pub(crate) threads: usize,
 }
 
+/// The folder that no digest concerns.
+const PARQUET: &str = "parquet";
+
 impl Provenance {
     /// Of the files in `dir`, which hold the results of `planned`.
-    pub(crate) fn of(planned: &Planned, cost: &Cost, dir: &Path) -> io::Result<Self> {
+    pub(crate) fn of(planned: &Planned, replications: u32, cost: &Cost, dir: &Path) -> io::Result<Self> {
         // As seen from the experiment: where it lay on this machine is nobody's business.
         let folder = planned.loaded.path().parent().unwrap_or(Path::new(""));
         let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
@@ -63,7 +66,7 @@ impl Provenance {
             experiment: sha256(planned.loaded.resolved_yaml().as_bytes()),
             seed: planned.design.seed,
             points: planned.design.points.len(),
-            replications: planned.design.replications,
+            replications,
             inputs: planned.loaded.files.digests().map(|(path, digest)| (name(path), digest.to_owned())).collect(),
             files: digests(dir)?,
             cost: cost.clone(),
@@ -99,7 +102,9 @@ fn digests(dir: &Path) -> io::Result<BTreeMap<String, String>> {
         for entry in std::fs::read_dir(dir.join(&folder))? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
+            if path == Path::new(PARQUET) {
+                // The same tables once more, on request.
+            } else if entry.file_type()?.is_dir() {
                 folders.push(path);
             } else if path != Path::new(FILE) {
                 found.insert(path.to_string_lossy().replace('\\', "/"), sha256(&std::fs::read(entry.path())?));

@@ -36,6 +36,9 @@ pub(crate) struct About {
     pub(crate) duration_s: f64,
     /// Simulated seconds that were discarded at the start of each run.
     pub(crate) warm_up_s: f64,
+    /// How that was found out, where the experiment does not say how long it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) warm_up_how: String,
     /// SHA-256 of the resolved experiment file, in hexadecimal.
     pub(crate) experiment_sha256: String,
     /// Commands that make these results again.
@@ -52,12 +55,37 @@ pub(crate) struct About {
     pub(crate) not_modelled: Vec<String>,
     /// What a reader has to know before believing a number.
     pub(crate) warnings: Vec<String>,
+    /// How many replications there are, where the experiment says how well it wants to know something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) precision: Option<Precision>,
     /// What is ranked, if anything is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ranking: Option<RankingSection>,
     /// Whether the results are as the experiment said that they would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) expectations: Vec<Verdict>,
+}
+
+/// How many replications a pilot asked for, and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Precision {
+    /// What is to be known.
+    pub(crate) metrics: Vec<String>,
+    /// How well: half the width of an interval over the mean.
+    pub(crate) relative_half_width: f64,
+    /// Replications of the pilot.
+    pub(crate) pilot: u32,
+    /// How many may be run.
+    pub(crate) most: u32,
+    /// How many it would take.
+    pub(crate) needed: u64,
+    /// How many were run.
+    pub(crate) replications: u32,
+    /// What took most: a metric and a point.
+    pub(crate) decisive: String,
+    /// Points that are saturated and decided nothing.
+    pub(crate) saturated: Vec<String>,
 }
 
 /// A claim of the experiment about its results, judged.
@@ -307,6 +335,29 @@ rows! {
         fraction_above: f64,
     }
 
+    /// An index of how much a factor of a sampled design matters to a metric.
+    SensitivityRow in "sensitivity.csv" {
+        keys { }
+        /// The factor.
+        factor: String,
+        /// Its level, for an index of a single one.
+        level: String,
+        /// What is compared inside a point; `all` for the whole.
+        series: String,
+        /// Stable name, such as `latency_p99`.
+        metric: String,
+        /// `difference`, `mu_star`, `mu`, `sigma`, `first_order`, `total` or `rank_correlation`.
+        index: String,
+        /// Unit of the value.
+        unit: String,
+        /// The value.
+        value: f64,
+        /// Lower end of the confidence interval, where one can be computed.
+        ci_low: Option<f64>,
+        /// Upper end of the confidence interval, where one can be computed.
+        ci_high: Option<f64>,
+    }
+
     /// A vertex of the network.
     VertexRow in "vertices.csv" {
         keys { }
@@ -365,6 +416,8 @@ pub(crate) struct Results {
     pub(crate) incidents: Vec<IncidentRow>,
     /// Distribution of latency per design point.
     pub(crate) latency: Vec<LatencyRow>,
+    /// How much factors matter; empty but for sampled designs, and then without a file.
+    pub(crate) sensitivity: Vec<SensitivityRow>,
     /// The network.
     pub(crate) vertices: Vec<VertexRow>,
     /// Its traffic per design point.
@@ -385,6 +438,9 @@ impl Results {
         self.write_table(dir, &self.events, &mut rows)?;
         self.write_table(dir, &self.incidents, &mut rows)?;
         self.write_table(dir, &self.latency, &mut rows)?;
+        if !self.sensitivity.is_empty() {
+            self.write_table(dir, &self.sensitivity, &mut rows)?;
+        }
         self.write_table(dir, &self.vertices, &mut rows)?;
         self.write_table(dir, &self.links, &mut rows)?;
         let stored = Stored { about: self.about.clone(), rows };
@@ -416,6 +472,7 @@ impl Results {
             events: read_table(dir, &about, &rows)?,
             incidents: read_table(dir, &about, &rows)?,
             latency: read_table(dir, &about, &rows)?,
+            sensitivity: if rows.contains_key(SensitivityRow::FILE) { read_table(dir, &about, &rows)? } else { Vec::new() },
             vertices: read_table(dir, &about, &rows)?,
             links: read_table(dir, &about, &rows)?,
             about,

@@ -2,11 +2,16 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use svcsim_engine::stats::interval::Sample;
 
 /// Standard errors that a mean may be off: some 6 in 100000 right ones are called wrong.
 const K: f64 = 4.0;
 /// A standard error above this many times the expected one says that the runs tell too little, or something else.
 const MOST_ERROR: f64 = 1.5;
+/// How far a calculation may be from what is known, relative to it.
+const DIGITS: f64 = 1e-9;
+/// What rounding may make of a result that should be zero.
+const ROUNDING: f64 = 1e-12;
 
 /// A mean over replications and its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,13 +23,7 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// The mean of independent `values`; `None` for fewer than two or any that is not finite.
     fn of(values: &[f64]) -> Option<Self> {
-        if values.len() < 2 || values.iter().any(|v| !v.is_finite()) {
-            return None;
-        }
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
-        Some(Self { mean, se: (variance / n).sqrt() })
+        Sample::of(values).map(|s| Self { mean: s.mean, se: s.standard_error() })
     }
 
     /// The variance of independent `values`: the mean of their squared deviations, whose spread gives its standard error.
@@ -65,12 +64,20 @@ impl Verdict {
     }
 }
 
+/// What is found of a statistic.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Found {
+    Nothing,
+    Simulated(Estimate),
+    Calculated(Value),
+}
+
 /// One statistic of a vector: what is known, what was found, and the verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub(crate) statistic: String,
-    pub(crate) expected: f64,
-    pub(crate) found: Option<Estimate>,
+    pub(crate) expected: Value,
+    pub(crate) found: Found,
     /// Standard errors between them.
     pub(crate) z: Option<f64>,
     pub(crate) verdict: Verdict,
@@ -78,10 +85,10 @@ pub(crate) struct Finding {
 
 /// Compares; `suggested_se` is what a right simulator's standard error would be.
 pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, suggested_se: Option<f64>) -> Finding {
-    let value = expected.get("value").and_then(Value::as_f64);
-    let kind = expected.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let finding = |z, verdict| Finding { statistic: statistic.to_owned(), expected: value.unwrap_or(f64::NAN), found, z, verdict };
-    let Some(value) = value else { return finding(None, Verdict::NotJudged("what is expected is no number")) };
+    let (value, kind) = value_and_kind(expected);
+    let simulated = found.map_or(Found::Nothing, Found::Simulated);
+    let finding = |z, verdict| Finding { statistic: statistic.to_owned(), expected: value.clone(), found: simulated.clone(), z, verdict };
+    let Some(value) = value.as_f64() else { return finding(None, Verdict::NotJudged("what is expected is no number")) };
     let Some(estimate) = found else { return finding(None, Verdict::NotJudged("not measured by a run")) };
     let own_se = expected.get("se").and_then(Value::as_f64).unwrap_or(0.0);
     let se = libm::hypot(estimate.se, own_se);
@@ -110,6 +117,38 @@ pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, 
     finding(Some(z), verdict)
 }
 
+/// Compares a calculation: numbers to within [`DIGITS`] of themselves, whole ones and all else exactly. A limit is not judged.
+pub(crate) fn judge_calculated(statistic: &str, expected: &Value, found: Option<Value>) -> Finding {
+    let (value, kind) = value_and_kind(expected);
+    let verdict = match &found {
+        _ if kind != "exact" && !kind.starts_with("numeric") => Verdict::NotJudged("a limit, for information"),
+        Some(found) if agree(value, found) => Verdict::Passed,
+        Some(_) => Verdict::Failed("not the same to nine digits".to_owned()),
+        None => Verdict::Failed("not defined for these parameters".to_owned()),
+    };
+    let found = found.map_or(Found::Nothing, Found::Calculated);
+    Finding { statistic: statistic.to_owned(), expected: value.clone(), found, z: None, verdict }
+}
+
+/// What is known, and how well.
+fn value_and_kind(expected: &Value) -> (&Value, &str) {
+    (expected.get("value").unwrap_or(&Value::Null), expected.get("kind").and_then(Value::as_str).unwrap_or_default())
+}
+
+fn agree(known: &Value, found: &Value) -> bool {
+    match (known, found) {
+        (Value::Array(known), Value::Array(found)) => known.len() == found.len() && known.iter().zip(found).all(|(k, f)| agree(k, f)),
+        (Value::Number(k), Value::Number(f)) if k.is_f64() => k.as_f64().zip(f.as_f64()).is_some_and(|(k, f)| near(k, f)),
+        (Value::Number(k), Value::Number(f)) => k == f || k.as_f64() == f.as_f64().filter(|_| f.is_f64()),
+        _ => known == found,
+    }
+}
+
+/// Zero has no digits: there, what rounding leaves is zero too.
+fn near(known: f64, found: f64) -> bool {
+    (found - known).abs() <= if known == 0.0 { ROUNDING } else { DIGITS * known.abs() }
+}
+
 /// Compares what one run measured with what independent runs of the same length find, to whose mean `added.0` is added, known to
 /// within `added.1`. The standard error is that of a prediction: how far one run may be from the mean of ours.
 pub(crate) fn judge_run(statistic: &str, measured: f64, samples: &[BTreeMap<&'static str, f64>], added: (f64, f64)) -> Finding {
@@ -124,7 +163,10 @@ pub(crate) fn judge_run(statistic: &str, measured: f64, samples: &[BTreeMap<&'st
 /// The same of a latency, whose scatter from run to run is skewed: logarithms are compared.
 pub(crate) fn judge_latency(statistic: &str, measured: f64, samples: &[BTreeMap<&'static str, f64>], added: (f64, f64)) -> Finding {
     let finding = judge_run(statistic, measured, samples, added);
-    let Some(found) = finding.found.filter(|e| e.mean > 0.0 && e.se > 0.0 && measured > 0.0) else { return finding };
+    let Found::Simulated(found) = finding.found else { return finding };
+    if !(found.mean > 0.0 && found.se > 0.0 && measured > 0.0) {
+        return finding;
+    }
     if found.se > found.mean / 2.0 {
         return Finding { verdict: Verdict::NotJudged("in some runs it is before a gap of the distribution, in others behind"), ..finding };
     }
@@ -184,6 +226,27 @@ mod tests {
         assert_eq!(verdict(&json!({"value": 50.0, "kind": "asymptotic"}), 0.5), None);
         assert_eq!(verdict(&json!({"value": 50.0, "kind": "exact", "se_test": false}), 0.5), None);
         assert_eq!(judge("x", &json!({"value": 1.0, "kind": "exact"}), None, None).verdict.passed(), None);
+    }
+
+    #[test]
+    fn calculations_agree_to_nine_digits_and_whole_numbers_exactly() {
+        let passed =
+            |known: Value, found: Value| judge_calculated("x", &json!({"value": known, "kind": "exact"}), Some(found)).verdict.passed();
+        for (known, right, wrong) in [
+            (json!(2.0), json!(2.000_000_001), json!(2.000_000_003)),
+            (json!(2), json!(2.0), json!(2.000_000_001)),
+            (json!(u64::MAX), json!(u64::MAX), json!(u64::MAX - 1)),
+            (json!(0.0), json!(1e-13), json!(1e-11)),
+            (json!(1e-20), json!(1e-20), json!(2e-20)),
+            (json!([1, 2]), json!([1, 2]), json!([1, 2, 3])),
+            (json!([0.5, 1.0]), json!([0.5, 1.0]), json!([0.5, 1.1])),
+            (json!(null), json!(null), json!(7)),
+            (json!(true), json!(true), json!(1)),
+        ] {
+            assert_eq!((passed(known.clone(), right), passed(known.clone(), wrong)), (Some(true), Some(false)), "{known}");
+        }
+        assert_eq!(judge_calculated("x", &json!({"value": 1, "kind": "exact"}), None).verdict.passed(), Some(false));
+        assert_eq!(judge_calculated("x", &json!({"value": 1, "kind": "asymptotic"}), None).verdict.passed(), None);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! what is known.
 //!
 //! A family of vectors is one line in [`FAMILIES`] and one function in a file below, which makes a [`Plan`] of a vector's
-//! parameters. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
+//! parameters; a family of calculations is one in [`FUNCTIONS`], whose function makes the results. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
 
 mod failures;
+mod functions;
 mod judge;
 mod queues;
 mod removals;
@@ -12,11 +13,12 @@ mod sources;
 mod testbed;
 mod world;
 
-pub(crate) use judge::{Finding, Verdict};
+pub(crate) use judge::{Finding, Found, Verdict};
 
 use crate::input::error::{InputError, Span};
 use crate::input::files::Files;
-use judge::{Estimate, judge};
+use functions::Function;
+use judge::{Estimate, judge, judge_calculated};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -62,6 +64,21 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),
     ("failing pods with delayed detection", failures::plan),
+];
+
+/// Every family of vectors that are calculations.
+const FUNCTIONS: &[(&str, Function)] = &[
+    ("balance statistics", functions::balance),
+    ("MSER-5 truncation", functions::truncation),
+    ("t confidence interval over replications", functions::mean_interval),
+    ("quantile interval from order statistics", functions::order_statistics),
+    ("sample quantiles", functions::sample_quantiles),
+    ("paired difference with common random numbers", functions::paired_difference),
+    ("interval for an error rate", functions::error_rate),
+    ("batch means", functions::batches),
+    ("replications needed", functions::replications),
+    ("many comparisons at once", functions::simultaneous),
+    ("log-linear histogram error bound", functions::buckets),
 ];
 
 /// How much of the suggested work is done, and by which random numbers.
@@ -119,6 +136,7 @@ pub(crate) struct Vectors(Vec<Entry>, testbed::Constants);
 
 enum Entry {
     Runs(Vector),
+    Calculates(Vector),
     Measured(testbed::Measurement),
     Skipped { id: String, family: String, reason: &'static str },
 }
@@ -177,15 +195,18 @@ fn not_json(file: &Path, text: &str, error: &serde_json::Error, lines_before: us
 fn entry(vector: &Value) -> Result<Entry, (&'static str, &'static str)> {
     let text = |key: &'static str| vector.get(key).and_then(Value::as_str).map(str::to_owned).ok_or((key, "missing, or no text"));
     let (id, family) = (text("id")?, text("family")?);
-    if vector.get("kind").is_some() {
-        return Ok(Entry::Skipped { id, family, reason: "a calculation, not a simulation: nothing to run" });
-    }
     let map = |key: &'static str| vector.get(key).and_then(Value::as_object).cloned().ok_or((key, "missing, or no object"));
-    let vector = Vector { id, family, params: map("params")?, expected: map("expected")?, run: map("run")? };
+    let kind = vector.get("kind").map(|kind| kind.as_str().unwrap_or_default());
+    let run = match kind {
+        None => map("run")?,
+        Some("function") => Map::new(),
+        Some(_) => return Ok(Entry::Skipped { id, family, reason: "neither a simulation nor a function" }),
+    };
+    let vector = Vector { id, family, params: map("params")?, expected: map("expected")?, run };
     if vector.expected.values().any(|e| e.get("value").is_none() || e.get("kind").and_then(Value::as_str).is_none()) {
         return Err(("expected", "a statistic without `value` or `kind`"));
     }
-    Ok(Entry::Runs(vector))
+    Ok(if kind.is_some() { Entry::Calculates(vector) } else { Entry::Runs(vector) })
 }
 
 /// Runs all vectors, one after another, each with its replications in parallel.
@@ -194,6 +215,7 @@ pub(crate) fn validate(vectors: Vectors, effort: &Effort) -> Vec<Outcome> {
     let outcome = |entry| match entry {
         Entry::Measured(m) => Outcome { findings: testbed::findings(&m, &constants, effort), id: m.id, family: m.exp },
         Entry::Skipped { id, family, reason } => Outcome { id, family, findings: Err(reason.to_owned()) },
+        Entry::Calculates(vector) => Outcome { findings: calculated(&vector), id: vector.id, family: vector.family },
         Entry::Runs(vector) => Outcome { findings: findings(&vector, effort), id: vector.id, family: vector.family },
     };
     vectors.0.into_iter().map(outcome).collect()
@@ -222,6 +244,14 @@ fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
         judge(name, expected, estimate, se.map(|se| se / plan.share.sqrt()))
     };
     Ok(vector.expected.iter().map(finding).collect())
+}
+
+fn calculated(vector: &Vector) -> Result<Vec<Finding>, String> {
+    let Some((_, function)) = FUNCTIONS.iter().find(|(family, _)| *family == vector.family) else {
+        return Err(format!("no function calculates the family `{}` yet", vector.family));
+    };
+    let mut results = function(&vector.params)?;
+    Ok(vector.expected.iter().map(|(name, expected)| judge_calculated(name, expected, results.remove(name))).collect())
 }
 
 impl Vector {

@@ -1,10 +1,13 @@
 //! What `svcsim` can do: one file a verb. Each ends in success or a [`Failure`], which knows its exit code.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod conform;
+pub(crate) mod diverge;
 pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod new;
+pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -17,6 +20,7 @@ use crate::execute::{self, Stopped};
 use crate::expect::{self, Claim};
 use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
+use crate::precision;
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -97,6 +101,7 @@ pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Fai
     let design = Design::of(&loaded.experiment.design).map_err(|e| loaded.placed(e))?;
     let claims = expect::claims(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     expect::check_ranking(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
+    precision::check(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     let specs = execute::specs(&loaded, &design)?;
     Ok(Planned { loaded, design, specs, claims })
 }

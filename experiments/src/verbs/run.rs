@@ -2,16 +2,21 @@
 
 use super::{Failure, Planned, plan};
 use crate::cli::{Format, RunArgs};
-use crate::collect::collect;
+use crate::collect::{Made, collect};
 use crate::execute::execute;
+use crate::input::experiment::WarmUpSection;
 use crate::output::provenance::{Cost, Place, Provenance};
 use crate::output::{Results, findings};
+use crate::{precision, steady};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use svcsim_models::record::RunResult;
+use svcsim_models::spec::ClusterSpec;
 
 /// Runs the experiment and writes its results.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -52,16 +57,55 @@ pub(crate) fn simulate(
     progress: bool,
     interrupted: &AtomicBool,
 ) -> Result<(Results, Cost), Failure> {
-    let Planned { loaded, design, specs, .. } = planned;
+    let Planned { loaded, design, .. } = planned;
     let start = Instant::now();
-    let runs = execute(loaded, design, specs, threads, progress, interrupted)?;
+    let (specs, warm_up_how) = warmed_up(planned, threads, progress, interrupted)?;
+    let run = |replications| execute(loaded, design, &specs, replications, threads, progress, interrupted);
+    let pilot = run(0..design.replications)?;
+    let precision = loaded.experiment.design.precision.as_ref().map(|section| precision::decide(section, design, &pilot));
+    let replications = precision.as_ref().map_or(design.replications, |p| p.replications);
+    let more = run(design.replications..replications)?;
+    let runs = joined(pilot, more, design.points.len());
     let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
     let events = runs.iter().map(|r| r.events).sum();
-    let results = collect(planned, &runs);
+    let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up_how });
     Ok((
         results,
         Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
     ))
+}
+
+/// The specs with their warm-up, and how it was found where the experiment does not say how long it is.
+fn warmed_up<'p>(
+    planned: &'p Planned,
+    threads: Option<usize>,
+    progress: bool,
+    interrupted: &AtomicBool,
+) -> Result<(Cow<'p, [ClusterSpec]>, String), Failure> {
+    let Planned { loaded, design, specs, .. } = planned;
+    if loaded.experiment.run.warm_up != WarmUpSection::Mser5 {
+        return Ok((Cow::Borrowed(specs), String::new()));
+    }
+    let pilot = execute(loaded, design, specs, 0..steady::PILOT.min(design.replications), threads, progress, interrupted)?;
+    let (warm_up, how) = steady::warm_up(design, specs, &pilot);
+    let mut specs = specs.clone();
+    specs.iter_mut().for_each(|spec| spec.run.warm_up = warm_up);
+    Ok((Cow::Owned(specs), how))
+}
+
+/// The runs of each point: the first ones, then the others.
+fn joined(first: Vec<RunResult>, others: Vec<RunResult>, points: usize) -> Vec<RunResult> {
+    if others.is_empty() {
+        return first;
+    }
+    let (of_first, of_others) = (first.len() / points, others.len() / points);
+    let (mut first, mut others) = (first.into_iter(), others.into_iter());
+    let mut joined = Vec::with_capacity(points * (of_first + of_others));
+    for _ in 0..points {
+        joined.extend(first.by_ref().take(of_first));
+        joined.extend(others.by_ref().take(of_others));
+    }
+    joined
 }
 
 /// Writes tables, figures, report and provenance beside their place, then moves them there in one step.
@@ -73,7 +117,7 @@ pub(crate) fn write(planned: &Planned, results: &Results, cost: &Cost, place: &P
         std::fs::write(part.join("experiment.yaml"), planned.loaded.resolved_yaml())?;
         results.write(&part)?;
         crate::output::publish(results, &part)?;
-        Provenance::of(planned, cost, &part)?.write(&part)?;
+        Provenance::of(planned, results.about.replications, cost, &part)?.write(&part)?;
         place.settle(&part)
     };
     fill().map_err(|e| {
@@ -86,6 +130,9 @@ pub(crate) fn write(planned: &Planned, results: &Results, cost: &Cost, place: &P
 
 fn text(results: &Results, place: &Place, dir: &Path, cost: &Cost) -> String {
     let mut text = findings::terminal_table(results);
+    if let Some(precision) = &results.about.precision {
+        text.push_str(&format!("\n{}\n", precision.sentence()));
+    }
     let million = cost.requests as f64 / 1e6;
     text.push_str(&format!(
         "\n{million:.1} million requests, {:.2} events each, in {:.1} s.{}\nReport: {}\n",

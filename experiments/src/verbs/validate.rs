@@ -1,9 +1,9 @@
-//! `svcsim validate`: known answers against ordinary runs.
+//! `svcsim validate`: known answers against ordinary runs and calculations.
 
 use super::Failure;
 use crate::cli::{Format, ValidateArgs};
 use crate::input::files::Files;
-use crate::validate::{Effort, Finding, Outcome, Verdict, read, validate as run_vectors};
+use crate::validate::{Effort, Finding, Found, Outcome, Verdict, read, validate as run_vectors};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -51,19 +51,24 @@ fn to_text(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Expected, simulated with its interval of 95 % (1.96 standard errors), distance and verdict.
+/// Expected, calculated or simulated with its interval of 95 % (1.96 standard errors), distance and verdict.
 fn line(f: &Finding) -> String {
-    let found = f.found.map_or_else(
-        || "simulated -".to_owned(),
-        |e| format!("simulated {:.6} [{:.6}, {:.6}]", e.mean, e.mean - 1.96 * e.se, e.mean + 1.96 * e.se),
-    );
+    let found = match &f.found {
+        Found::Nothing => "found -".to_owned(),
+        Found::Simulated(e) => format!("simulated {:.6} [{:.6}, {:.6}]", e.mean, e.mean - 1.96 * e.se, e.mean + 1.96 * e.se),
+        Found::Calculated(value) => format!("calculated {value}"),
+    };
+    let expected = match (&f.found, f.expected.as_f64()) {
+        (Found::Nothing | Found::Simulated(_), Some(value)) => format!("{value:.6}"),
+        _ => f.expected.to_string(),
+    };
     let z = f.z.map_or_else(String::new, |z| format!("  z {z:+.2}"));
     let verdict = match &f.verdict {
         Verdict::Passed => "passed".to_owned(),
         Verdict::Failed(why) => format!("FAILED: {why}"),
         Verdict::NotJudged(why) => format!("not judged: {why}"),
     };
-    format!("  {:32} expected {:.6}  {found}{z}  {verdict}\n", f.statistic, f.expected)
+    format!("  {:32} expected {expected}  {found}{z}  {verdict}\n", f.statistic)
 }
 
 fn to_json(outcomes: &[Outcome]) -> Value {
@@ -73,9 +78,14 @@ fn to_json(outcomes: &[Outcome]) -> Value {
             Verdict::Failed(why) => ("failed", why.as_str().into()),
             Verdict::NotJudged(why) => ("notJudged", (*why).into()),
         };
+        let (simulated, calculated) = match &f.found {
+            Found::Nothing => (None, None),
+            Found::Simulated(estimate) => (Some(estimate), None),
+            Found::Calculated(value) => (None, Some(value)),
+        };
         json!({
-            "statistic": f.statistic, "expected": f.expected, "simulated": f.found.map(|e| e.mean),
-            "standardError": f.found.map(|e| e.se), "z": f.z, "verdict": verdict, "reason": reason,
+            "statistic": f.statistic, "expected": f.expected, "calculated": calculated, "simulated": simulated.map(|e| e.mean),
+            "standardError": simulated.map(|e| e.se), "z": f.z, "verdict": verdict, "reason": reason,
         })
     };
     let vector = |o: &Outcome| {

@@ -18,6 +18,7 @@ mod addresses;
 mod build;
 mod control;
 mod decisions;
+mod divergence;
 mod event;
 mod journey;
 mod lint;
@@ -27,6 +28,7 @@ mod run;
 
 pub use decisions::{Candidate, Decision};
 pub(crate) use decisions::{candidate, decision};
+pub use divergence::{Divergence, first_divergence};
 pub use event::Event;
 pub use lint::{Lint, lint};
 pub use request::{Back, Connection, Outcome, Phase, Request, Stage};

@@ -197,7 +197,7 @@ fn followed(spec: &ClusterSpec, streams: &Streams, source: &str, request: u64) -
 
 /// Linux `tcp_syn_linear_timeouts` 4 and `tcp_syn_retries` 6: 4 + 1 + 2 + ... + 64 s, after which a connect fails; and a second for
 /// the rest.
-const CONNECT_FAILS: SimDuration = SimDuration::from_secs(132);
+pub(super) const CONNECT_FAILS: SimDuration = SimDuration::from_secs(132);
 
 fn longest_timeout(spec: &ClusterSpec) -> SimDuration {
     spec.traffic.values().filter_map(|t| t.timeout).max().unwrap_or(SimDuration::ZERO)
@@ -210,7 +210,7 @@ pub(super) fn stream(streams: &Streams, purpose: Purpose, name: &str) -> Stream 
 
 impl Cluster {
     /// Whatever happens by itself begins.
-    fn open(&mut self, ctx: &mut Ctx<'_>) {
+    pub(super) fn open(&mut self, ctx: &mut Ctx<'_>) {
         self.open_sources(ctx);
         self.open_events(ctx);
         self.open_autoscalers(ctx);

@@ -12,11 +12,15 @@ use super::format::{count, interval, number, percent, plural, unit_of};
 use super::plots::Figure;
 use super::ranking::{self, Ranked};
 use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
-use super::tables::{Results, Verdict};
+use super::sensitivity::{self, Importance};
+use super::tables::{Results, SensitivityRow, Verdict};
 use super::view::{Case, Estimate, View};
 
 /// Cases whose events are told in sentences; the table has all.
 const CASES_TOLD: usize = 4;
+
+/// Points of a sample that tables show one by one: what they say together is in the tables of factors.
+const SAMPLED_SHOWN: usize = 100;
 
 /// Writes `report.html` and `report.md` into the results directory; the second refers to `plots/*.png`.
 pub(crate) fn write(results: &Results, figures: &[Figure], dir: &Path) -> io::Result<()> {
@@ -78,7 +82,7 @@ fn title(results: &Results) -> String {
 }
 
 fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
-    let view = View::new(results);
+    let mut view = View::new(results);
     let about = &results.about;
     let mut blocks = Vec::new();
     if !about.question.trim().is_empty() {
@@ -96,6 +100,19 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         blocks.push(Block::Heading(format!("{} ranked by {}", ranked.factor, ranked.metric)));
         blocks.push(Block::Table(overall_table(&ranked)));
         blocks.push(Block::Table(ranking_table(&ranked)));
+    }
+    let importances = sensitivity::importances(results);
+    if let Some(first) = importances.first() {
+        blocks.push(Block::Heading("Which factors matter".to_owned()));
+        blocks.push(Block::Paragraph(format!("{} All metrics are in sensitivity.csv.", sensitivity::how_to_read(first.leading))));
+        blocks.extend(importances.iter().map(|importance| Block::Table(importance_table(importance))));
+        if view.cases.len() > SAMPLED_SHOWN {
+            blocks.push(Block::Paragraph(format!(
+                "Tables by case below have the first {SAMPLED_SHOWN} of {}; all are in summary.csv, and their levels too.",
+                plural(view.cases.len(), "sampled point")
+            )));
+            view.cases.truncate(SAMPLED_SHOWN);
+        }
     }
     blocks.push(Block::Heading("Figures".to_owned()));
     let maps = figures.iter().filter(|f| f.name.starts_with("topology_map_")).count();
@@ -169,7 +186,7 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
         blocks.push(Block::Bullets(about.assumptions.clone()));
     }
     if !about.factors.is_empty() && !about.points.is_empty() {
-        blocks.push(Block::Table(design_table(results)));
+        blocks.push(Block::Table(design_table(results, view.cases.len().max(SAMPLED_SHOWN))));
     }
     blocks.push(Block::Heading("In the input but not modelled".to_owned()));
     blocks.push(bullets(&about.not_modelled, "Nothing that was recognised."));
@@ -298,6 +315,29 @@ fn ranking_table(ranked: &Ranked) -> Table {
     Table { caption, head: head.map(str::to_owned).to_vec(), rows }
 }
 
+/// A row for each factor, or for each of its levels, the one that matters most first.
+fn importance_table(importance: &Importance<'_>) -> Table {
+    let indices = importance.indices();
+    let by_level = importance.leading == "difference";
+    let cell = |row: &SensitivityRow| {
+        let text = sensitivity::shown(row);
+        let (value, small) = text.split_once(" [").map_or((text.as_str(), String::new()), |(v, rest)| (v, format!("[{rest}")));
+        Cell { text: value.to_owned(), small, key: Some(row.value) }
+    };
+    let mut rows = Vec::new();
+    for (factor, of_factor) in &importance.factors {
+        if by_level {
+            rows.extend(of_factor.iter().map(|row| vec![Cell::text(*factor), Cell::text(row.level.clone()), cell(row)]));
+        } else {
+            let index = |name: &&str| of_factor.iter().find(|r| r.index == **name).map_or_else(|| Cell::text("n/a"), |row| cell(row));
+            rows.push(std::iter::once(Cell::text(*factor)).chain(indices.iter().map(index)).collect());
+        }
+    }
+    let level = by_level.then_some("level");
+    let head = std::iter::once("factor").chain(level).chain(indices).map(str::to_owned).collect();
+    Table { caption: format!("Factors by what they do to {}", importance.metric), head, rows }
+}
+
 fn losses_table(view: &View<'_>) -> Option<Table> {
     let replications = f64::from(view.results.about.replications.max(1));
     let mut rows = Vec::new();
@@ -382,7 +422,7 @@ fn expectations_table(verdicts: &[Verdict]) -> Table {
     Table { caption, head, rows: verdicts.iter().map(row).collect() }
 }
 
-fn design_table(results: &Results) -> Table {
+fn design_table(results: &Results, most: usize) -> Table {
     let about = &results.about;
     let row = |(i, point): (usize, &super::tables::Point)| {
         let levels = (0..about.factors.len()).map(|f| Cell::text(point.levels.get(f).cloned().unwrap_or_default()));
@@ -391,13 +431,13 @@ fn design_table(results: &Results) -> Table {
     Table {
         caption: "Design points and levels of their factors".to_owned(),
         head: ["point".to_owned(), "case".to_owned()].into_iter().chain(about.factors.iter().cloned()).collect(),
-        rows: about.points.iter().enumerate().map(row).collect(),
+        rows: about.points.iter().enumerate().take(most).map(row).collect(),
     }
 }
 
 fn method(results: &Results) -> Vec<String> {
     let about = &results.about;
-    vec![
+    let mut method = vec![
         format!(
             "{} of {}; each run simulates {} s that are measured, after a warm-up of {} s that is discarded so that the empty start does not count.",
             plural(about.replications as usize, "replication"),
@@ -421,5 +461,12 @@ fn method(results: &Results) -> Vec<String> {
         "Intervals speak of the randomness of the simulation, not of errors of the model: results hold for the set-up and the assumptions above, and \
          what is not modelled can change them."
             .to_owned(),
-    ]
+    ];
+    if !about.warm_up_how.is_empty() {
+        method.insert(1, about.warm_up_how.clone());
+    }
+    if let Some(precision) = &about.precision {
+        method.insert(1, precision.sentence());
+    }
+    method
 }

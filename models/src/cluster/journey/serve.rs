@@ -68,14 +68,11 @@ impl Cluster {
     pub(in crate::cluster) fn accept_arrived(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
         self.pods[id].pace.connects = 0;
         for key in std::mem::take(&mut self.pods[id].pace.arrived) {
-            match self.requests.get(key).filter(|r| r.is_inside(id)) {
-                None => {}
-                Some(r) if r.fresh && !self.pods[id].accepts() => self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx),
-                Some(_) => {
-                    if !self.waits_for_accept(key, ctx) {
-                        self.take_in(key, ctx);
-                    }
-                }
+            let Some(r) = self.requests.get(key).filter(|r| r.is_inside(id)) else { continue };
+            if r.fresh && !self.pods[id].accepts() {
+                self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx);
+            } else if !self.waits_for_accept(key, ctx) {
+                self.take_in(key, ctx);
             }
         }
     }
