@@ -1,5 +1,6 @@
 //! Values written as text with a unit: one serde visitor for all of them.
 
+use schemars::{Schema, json_schema};
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 use std::fmt;
@@ -17,6 +18,12 @@ where
     D: Deserializer<'de>,
 {
     d.deserialize_any(Text(expected, PhantomData))
+}
+
+/// The JSON Schema of a value that is written as text: what it means, its form as a regular expression (ECMA 262), and examples.
+#[must_use]
+pub fn schema(meaning: &str, pattern: &str, examples: &[&str]) -> Schema {
+    json_schema!({ "type": "string", "description": meaning, "pattern": pattern, "examples": examples })
 }
 
 struct Text<T>(&'static str, PhantomData<T>);

@@ -3,7 +3,9 @@
 //! Integers make runs reproducible bit for bit and comparisons exact. 64 bits of nanoseconds reach
 //! 584 years; arithmetic that would pass the end saturates there, and the end means "never".
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Sub};
 use std::str::FromStr;
@@ -218,6 +220,22 @@ impl Serialize for SimDuration {
 impl<'de> Deserialize<'de> for SimDuration {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         crate::text::deserialize(d, "a duration with a unit, such as 5ms, 250us, 1.5s or 2min")
+    }
+}
+
+impl JsonSchema for SimDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    /// Zero may stand without a unit.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = r"^\s*(0|[0-9]+(\.[0-9]+)?\s*(h|min|s|ms|us|µs|ns))\s*$";
+        let mut schema = crate::text::schema("A duration with its unit.", pattern, &["5ms", "250us", "1.5s", "2min"]);
+        schema.insert("type".to_owned(), ["string", "integer"].into());
+        schema.insert("minimum".to_owned(), 0.into());
+        schema.insert("maximum".to_owned(), 0.into());
+        schema
     }
 }
 

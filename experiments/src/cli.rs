@@ -1,7 +1,7 @@
 //! Arguments in, one verb called, an exit code out.
 
 use crate::verbs;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +70,19 @@ enum Verb {
         #[arg(long)]
         parquet: bool,
     },
+    /// Print the JSON Schema of the experiment file, by which editors complete and check it
+    Schema {
+        /// Print a page that explains every key instead, in Markdown
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Print completions for a shell, e.g. `svcsim completions bash > /etc/bash_completion.d/svcsim`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, e.g. `svcsim man > svcsim.1`
+    Man,
     /// Run again from the provenance in a results directory, and compare every byte
     Verify {
         /// The results directory
@@ -277,6 +290,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Validate(args) => verbs::validate::validate(&args),
         Verb::New { starter, path } => verbs::new::new(starter.as_deref(), path.as_deref()),
         Verb::Explain(args) => verbs::explain::explain(&args),
+        Verb::Schema { reference } => verbs::schema::schema(reference),
+        Verb::Completions { shell } => verbs::shell::completions(Cli::command(), shell),
+        Verb::Man => verbs::shell::man(Cli::command()),
         Verb::Diverge(args) => verbs::diverge::diverge(&args),
         Verb::Plan(args) => verbs::plan::search(&args),
         Verb::Compare(args) => verbs::compare::compare(&args),

@@ -16,5 +16,6 @@ mod interruption;
 mod odd_input;
 mod policies;
 mod printing;
+mod schema;
 mod traces;
 mod validation;

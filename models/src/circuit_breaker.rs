@@ -6,12 +6,13 @@
 //! `retry_state_impl.cc`: an overflow is never retried).
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use svcsim_engine::Key;
 
 /// Limits of each instance (Envoy, `config.cluster.v3.CircuitBreakers.Thresholds`, with its defaults).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CircuitBreakerSpec {
     /// Connections in use at once: 1024.

@@ -7,11 +7,12 @@
 //! real container can stand still a little earlier, and with a quota below a tick a little later.
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// A limit on CPU time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CpuQuotaSpec {
     /// Cores' worth of time in each period: `resources.limits.cpu`.

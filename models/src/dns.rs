@@ -13,13 +13,14 @@
 
 use crate::api::{EndpointSet, PortEndpoints};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use svcsim_engine::random::{Dist, DistSpec, Stream};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// `dns: {name: short, ttl: 30s, …}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DnsSpec {
     /// How the name is written.
@@ -49,7 +50,7 @@ impl Default for DnsSpec {
 }
 
 /// How a client writes a Service's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum NameForm {
     /// `web`: the first suffix is right.
@@ -76,7 +77,7 @@ impl NameForm {
 }
 
 /// Which of several addresses a client dials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Pick {
     /// One at random for each connection.

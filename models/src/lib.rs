@@ -41,6 +41,7 @@ pub mod outlier_detection;
 pub mod pool;
 pub mod record;
 pub mod retry;
+mod schema;
 pub mod spec;
 pub mod units;
 pub mod workload;

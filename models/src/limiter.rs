@@ -4,11 +4,12 @@
 //! with their defaults.
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 
 /// `adaptiveLimit: {aimd: {}}`, `adaptiveLimit: {gradient2: {}}`
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum LimiterSpec {
     /// One more while requests are fast, a part less when one is slow.
@@ -18,7 +19,7 @@ pub enum LimiterSpec {
 }
 
 /// Additive increase, multiplicative decrease.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Aimd {
     /// At the start.
@@ -40,7 +41,7 @@ impl Default for Aimd {
 }
 
 /// The second version of Netflix's gradient limit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gradient2 {
     /// At the start.

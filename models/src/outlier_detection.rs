@@ -9,12 +9,13 @@
 //! enforced by default), jitter.
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// When hosts are ejected (Envoy, `config.cluster.v3.OutlierDetection`, with its defaults).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OutlierDetectionSpec {
     /// Failures in a row that eject a host: 5.

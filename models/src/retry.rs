@@ -1,12 +1,13 @@
 //! Retries by clients: which failures are tried again, how often, after what pause, and how many altogether.
 
 use crate::cluster::Outcome;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// How a client's stack retries, `traffic.<name>.retries`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RetrySpec {
     /// Tries after the first, at most (Istio `HTTPRetry.attempts`: 2).
@@ -38,7 +39,7 @@ impl Default for RetrySpec {
 
 /// Exponential back-off with full jitter: the pause before retry N is uniform in [0, (2^N - 1) base), at most `max` (Envoy,
 /// *Router*, `x-envoy-max-retries`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BackoffSpec {
     /// Envoy `base_interval`: 25 ms.
@@ -54,7 +55,7 @@ impl Default for BackoffSpec {
 }
 
 /// A budget of each client: requests of the last `ttl` earn retries, `ratio` each (Finagle `RetryBudget`).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BudgetSpec {
     /// Retries for each request (Finagle `percentCanRetry`: 0.2).
@@ -72,7 +73,7 @@ impl Default for BudgetSpec {
 }
 
 /// A kind of failure, as Envoy's `retry_on` and gRPC's status codes group them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryOn {
     /// No connection: refused, rejected, or SYNs without an answer.

@@ -2,7 +2,9 @@
 //!
 //! Each is read from text such as `16KiB`, `10Gbit/s` or `2000/s` and written back in a form it reads.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use svcsim_engine::random::Quantity;
@@ -105,7 +107,7 @@ impl fmt::Display for Rate {
 }
 
 macro_rules! as_text {
-    ($($t:ty => $expected:literal),*) => {$(
+    ($($t:ident => $expected:literal, $pattern:literal;)*) => {$(
         impl Serialize for $t {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -116,12 +118,21 @@ macro_rules! as_text {
                 text::deserialize(d, $expected)
             }
         }
+        impl JsonSchema for $t {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($t).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let (meaning, examples) = $expected.split_once(", such as ").unwrap_or(($expected, ""));
+                text::schema(meaning, $pattern, &examples.split([',', ' ']).filter(|e| !e.is_empty() && *e != "or").collect::<Vec<_>>())
+            }
+        }
     )*};
 }
 as_text! {
-    Bytes => "a size with a unit, such as 512B, 16KiB or 2MB",
-    Bandwidth => "a bandwidth with a unit, such as 100Mbit/s or 10Gbit/s",
-    Rate => "a rate with its time, such as 2000/s or 90/min"
+    Bytes => "a size with a unit, such as 512B, 16KiB or 2MB", r"^\s*[0-9.]+\s*(B|kB|MB|GB|KiB|MiB|GiB|bytes)\s*$";
+    Bandwidth => "a bandwidth with a unit, such as 100Mbit/s or 10Gbit/s", r"^\s*[0-9.]+\s*[kMGT]?bit/s\s*$";
+    Rate => "a rate with its time, such as 2000/s or 90/min", r"^\s*[0-9.]+\s*/\s*(s|min|h)\s*$";
 }
 
 #[cfg(test)]

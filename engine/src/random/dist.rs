@@ -23,6 +23,7 @@
 
 use crate::random::stream::Stream;
 use crate::time::SimDuration;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,7 +32,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 /// What a distribution can be of: a value written with its unit.
-pub trait Quantity: Copy + Serialize + DeserializeOwned + FromStr<Err = String> + fmt::Display {
+pub trait Quantity: Copy + Serialize + DeserializeOwned + JsonSchema + FromStr<Err = String> + fmt::Display {
     /// What an error message calls a value of this kind, with its article: "a duration".
     const NAME: &'static str;
 
@@ -49,8 +50,9 @@ impl Quantity for SimDuration {
 }
 
 /// A distribution as a file says it: a bare value, or a map of one key. See the [module](self) for each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", bound = "Q: Quantity", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Distribution{Q}", bound = "Q: Quantity", transform = or_bare::<Q>)]
 pub enum DistSpec<Q> {
     /// Always the same value; written bare.
     #[serde(skip)]
@@ -139,14 +141,23 @@ pub enum DistSpec<Q> {
 }
 
 /// Where the values of an empirical distribution stand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "Q: Quantity", rename_all = "camelCase")]
+#[schemars(rename = "Empirical{Q}")]
 pub enum EmpiricalSpec<Q> {
     /// Here.
     Values(Vec<Q>),
     /// In a file, one a line. The engine opens no files: whoever read the specification puts
     /// [`Self::Values`] here first, by way of [`DistSpec::empirical_mut`].
     File(String),
+}
+
+/// A bare value is a distribution too.
+fn or_bare<Q: Quantity>(schema: &mut Schema) {
+    let bare = json_schema!({ "$ref": format!("#/$defs/{}", Q::schema_name()), "description": "Always this value." });
+    if let Some(kinds) = schema.get_mut("oneOf").and_then(|kinds| kinds.as_array_mut()) {
+        kinds.insert(0, bare.to_value());
+    }
 }
 
 impl<Q: Quantity> Serialize for DistSpec<Q> {

@@ -12,6 +12,7 @@ use super::sampling::{SamplingSection, Scale, Selection};
 use super::topology;
 use super::trace;
 use super::tree;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +31,14 @@ use svcsim_models::spec::{
 pub const API_VERSION: &str = "svcsim/v1alpha1";
 
 /// An experiment file. Unknown keys are refused, quantities carry their units.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Experiment {
     /// `svcsim/v1alpha1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
     /// `Experiment`.
+    #[schemars(extend("const" = "Experiment"))]
     pub kind: String,
     /// What it is called and what it asks.
     pub metadata: Metadata,
@@ -91,7 +94,7 @@ pub struct Experiment {
 }
 
 /// `ranking: {factor: policy, metric: latency_p99, controls: [leastWork, busiest]}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RankingSection {
     /// The factor whose levels are ranked, in each combination of the others' levels.
@@ -109,7 +112,7 @@ fn latency_p99() -> String {
 }
 
 /// A service level objective.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SloSection {
     /// Part of all requests that must succeed, such as `99.9%`.
@@ -125,8 +128,9 @@ impl SloSection {
 }
 
 /// A percentage from 0 to below 100, written with its sign.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^[0-9.]+\s*%$", "examples" = ["99.9%"]))]
 pub struct Percentage(pub f64);
 
 impl TryFrom<String> for Percentage {
@@ -148,7 +152,7 @@ impl From<Percentage> for String {
 }
 
 /// A claim about the results. Numbers are in the metric's unit, or carry their own: `5ms`, `0.1%`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectSection {
     /// The claim in a sentence.
@@ -188,7 +192,7 @@ pub struct ExpectSection {
 }
 
 /// What an experiment is called and what it asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Names the results directory.
@@ -205,7 +209,7 @@ pub struct Metadata {
 }
 
 /// Where the cluster's objects come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KubernetesSection {
     /// Files or globs, relative to the experiment file: YAML (many documents), JSON, `List`s.
@@ -223,7 +227,7 @@ pub struct KubernetesSection {
 }
 
 /// Nodes that no manifest knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MadeNodes {
     /// Names of the zones.
@@ -251,7 +255,7 @@ impl MadeNodes {
 }
 
 /// What is varied and how often it is repeated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DesignSection {
     /// Keys every random stream.
@@ -287,7 +291,7 @@ pub struct DesignSection {
 }
 
 /// How long a run is, and what of it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunSection {
     /// Requests are sent until then, and all followed to their end.
@@ -316,7 +320,7 @@ impl RunSection {
 }
 
 /// The start of a run that does not count: `5s`, or `mser5`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum WarmUpSection {
     /// So long.
@@ -349,7 +353,7 @@ impl From<WarmUpSection> for String {
 }
 
 /// How narrow intervals are to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrecisionSection {
     /// Of which metrics of the whole, at every design point.
@@ -392,7 +396,7 @@ fn default_replications() -> u32 {
 
 /// One factor: either `path` with `levels` that are values of it, or a `name` with `levels` that each set some fields, or `path` with
 /// a range `from` one value `to` another, for `design.sampling`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FactorSection {
     /// The factor's column in results; by default the last part of the path.

@@ -4,6 +4,7 @@
 use super::error::InputError;
 use super::files::Files;
 use super::reader::Reader;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -16,9 +17,10 @@ use svcsim_models::units::Bytes;
 const MOST: usize = 50_000_000;
 
 /// What an experiment says of the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FileSpec {
+#[schemars(rename = "ReplayFile")]
+pub(super) struct FileSpec {
     /// Relative to the experiment.
     file: String,
     /// The column with times: numbers, or dates with times of day.
@@ -29,22 +31,30 @@ struct FileSpec {
     time_unit: SimDuration,
     /// The column that says how many requests the period has which begins then.
     count: Option<String>,
-    /// What is recorded of each request.
+    /// The column with the demand of each request; absent: drawn.
     service_time: Option<Column<SimDuration>>,
+    /// The column with the size of each request; absent: drawn.
     request_size: Option<Column<Bytes>>,
+    /// The column with the size of each response; absent: drawn.
     response_size: Option<Column<Bytes>>,
-    /// As in models.
+    /// How many times as fast as it was; by default 1.
     speed: Option<f64>,
+    /// The part of the requests that is sent; by default 1.
     keep: Option<f64>,
+    /// How often each is sent, at once; by default 1.
     clones: Option<u32>,
+    /// Whether it begins anew after its end; by default not.
     repeat: Option<bool>,
 }
 
 /// A column whose numbers mean so much each.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ColumnOf{Q}")]
 struct Column<Q> {
+    /// Its name in the first line.
     column: String,
+    /// What one of its units is.
     each: Q,
 }
 

@@ -1,5 +1,6 @@
 //! `design.sampling`: which of all combinations of factors' values are run, where those are not all.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 pub type Selection = BTreeMap<String, Value>;
 
 /// How values of a range are spread between its ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Scale {
     /// Evenly.
@@ -27,7 +28,7 @@ impl Scale {
 }
 
 /// How points are chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum SamplingSection {
     /// A Latin hypercube: each factor has a value in each of `points` equal slices of its range.

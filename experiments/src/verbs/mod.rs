@@ -10,6 +10,8 @@ pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod shell;
 pub(crate) mod validate;
 pub(crate) mod verify;
 

@@ -7,13 +7,15 @@
 use super::ring::{self, Ring};
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
 
 /// `boundedLoads: {epsilon: 0.25, points: 160}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "BoundedLoadsPolicy")]
 pub struct Spec {
     /// By how much a host may pass the mean.
     pub epsilon: f64,

@@ -3,12 +3,14 @@
 
 use super::{Ask, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::Stream;
 
 /// `busiest`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "BusiestPolicy")]
 pub struct Spec {}
 
 impl Spec {

@@ -8,6 +8,7 @@
 
 use super::{Answer, Ask, Host, Knows, Picker, carried};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
@@ -16,8 +17,9 @@ use svcsim_engine::random::Stream;
 const LAST: f64 = 0.1;
 
 /// `c3: {exponent: 3}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "C3Policy")]
 pub struct Spec {
     /// Of the queue: 3 in the paper, 1 is the expected wait.
     pub exponent: f64,

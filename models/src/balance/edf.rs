@@ -6,14 +6,16 @@
 
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
 
 /// `edf`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "EdfPolicy")]
 pub struct Spec {}
 
 impl Spec {

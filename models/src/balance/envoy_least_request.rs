@@ -7,14 +7,16 @@
 use super::edf::Schedule;
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
 
 /// `envoyLeastRequest: {choices: 2, activeRequestBias: 1}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "EnvoyLeastRequestPolicy")]
 pub struct Spec {
     /// Hosts drawn where weights are alike.
     pub choices: NonZeroU32,

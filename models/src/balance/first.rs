@@ -5,12 +5,14 @@
 
 use super::{Ask, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::Stream;
 
 /// `first: {maxConnections: 10}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "FirstPolicy")]
 pub struct Spec {
     /// Requests that a host takes before it is full.
     pub max_connections: u32,

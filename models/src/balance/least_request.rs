@@ -8,13 +8,15 @@
 
 use super::{Ask, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use svcsim_engine::random::Stream;
 
 /// `leastRequest`, or `leastRequest: {choices: 2, replacement: true, ties: first, add: 1}`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "LeastRequestPolicy")]
 pub struct Spec {
     /// How many hosts are looked at; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +30,7 @@ pub struct Spec {
 }
 
 /// Who is chosen of several that are alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Ties {
     /// Any, all alike.

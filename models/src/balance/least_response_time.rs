@@ -6,13 +6,15 @@
 
 use super::{Answer, Ask, Host, Knows, Picker, carried};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
 
 /// `leastResponseTime: {weight: 0.1}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "LeastResponseTimePolicy")]
 pub struct Spec {
     /// Weight of the last answer in the mean.
     pub weight: f64,

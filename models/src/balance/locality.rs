@@ -2,11 +2,12 @@
 
 use super::{Host, Instance};
 use crate::ids::ZoneId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::Stream;
 
 /// Which hosts are preferred, `locality:`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum LocalitySpec {
     /// None.

@@ -5,13 +5,15 @@
 use super::{Ask, Host, Knows, Picker};
 use crate::maglev::{self, TableSize, mix64};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::{Stream, entity};
 
 /// `maglev: {tableSize: 65537}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "MaglevHashPolicy")]
 pub struct Spec {
     /// Places; a prime.
     pub table_size: u32,

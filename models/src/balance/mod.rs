@@ -18,6 +18,7 @@ pub use seen::{Answer, Ask, Host, Knows, Probing, Report, SignalSpec, SlowStartS
 pub use subset::SubsetSpec;
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -71,7 +72,8 @@ macro_rules! policies {
         $(pub mod $module;)*
 
         /// An algorithm as the experiment file names it: a bare word, or a word with settings.
-        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+        #[schemars(transform = crate::schema::or_word)]
         pub enum PolicySpec {
             $($(#[$doc])* #[serde(rename = $word)] $name($module::Spec),)*
             /// A picker from outside.
@@ -240,7 +242,7 @@ impl PartialEq for Custom {
 }
 
 /// How each instance of a source chooses the Pod of each request, `balancing:`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BalancingSpec {
     /// The algorithm.
@@ -285,7 +287,7 @@ impl BalancingSpec {
 }
 
 /// What of a request a policy hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HashOn {
     /// The client's address.

@@ -7,13 +7,15 @@
 
 use super::{Answer, Ask, Host, Knows, Picker, carried};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// `peakEwma: {decay: 10s}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "PeakEwmaPolicy")]
 pub struct Spec {
     /// After this long without an answer a cost is 1/e of what it was.
     pub decay: SimDuration,

@@ -14,6 +14,7 @@
 use super::{Ask, Host, Knows, Picker, Probing, Report};
 use crate::ids::PodId;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use svcsim_engine::random::Stream;
@@ -25,8 +26,9 @@ const REMEMBERED: usize = 128;
 const FEWEST: usize = 2;
 
 /// `prequal: {probeRate: 3, pool: 16, maxAge: 1s, removeRate: 1, hotQuantile: 0.84, delta: 1}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "PrequalPolicy")]
 pub struct Spec {
     /// Probes for each request; a fraction is rounded at random.
     pub probe_rate: f64,

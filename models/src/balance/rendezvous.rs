@@ -6,13 +6,15 @@
 use super::{Ask, Host, Knows, Picker};
 use crate::maglev::mix64;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::{Stream, entity};
 
 /// `rendezvous`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "RendezvousPolicy")]
 pub struct Spec {}
 
 impl Spec {

@@ -8,13 +8,15 @@
 use super::{Ask, Host, Knows, Picker};
 use crate::maglev::mix64;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::{Stream, entity};
 
 /// `ring: {points: 160}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "RingPolicy")]
 pub struct Spec {
     /// Points of a host of mean weight.
     pub points: u32,

@@ -2,6 +2,7 @@
 
 use crate::ids::{PodId, ZoneId};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use svcsim_engine::{SimDuration, SimTime};
@@ -179,7 +180,7 @@ pub struct Report {
 }
 
 /// What instances know of how busy hosts are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum SignalSpec {
     /// Their own requests that are not over: what a real proxy sees without help. Each sees only its own.
@@ -221,7 +222,7 @@ impl SignalSpec {
 
 /// A new host's weight grows to what it is (Envoy `SlowStartConfig`; `load_balancer_impl.cc`, `applySlowStartFactor`): times
 /// `max(minWeightPercent, (age / window)^(1 / aggression))`. Only policies that heed weights heed it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlowStartSpec {
     /// How long a host is new.

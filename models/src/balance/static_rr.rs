@@ -5,6 +5,7 @@
 
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Stream;
@@ -13,8 +14,9 @@ use svcsim_engine::random::Stream;
 const PLACES: u64 = 100_000;
 
 /// `staticRr`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "StaticRrPolicy")]
 pub struct Spec {}
 
 impl Spec {

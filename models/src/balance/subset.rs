@@ -3,11 +3,12 @@
 use super::{Host, Instance};
 use crate::maglev::mix64;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::random::entity;
 
 /// `subset: {random: {size: 20}}`, `subset: {aperture: {size: 12}}`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum SubsetSpec {
     /// Each instance draws its hosts by itself: some are in many subsets, some in none. Drawn by rendezvous hashing, so that a host

@@ -4,11 +4,12 @@
 //! container answers follows from its state, so that no attempt has to be simulated: the times at which results change are
 //! worked out when the state changes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// The fields of a probe that decide when it succeeds or fails; defaults as `SetDefaults_Probe` (`pkg/apis/core/v1/defaults.go`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
     /// `initialDelaySeconds`: attempts before this are left out.

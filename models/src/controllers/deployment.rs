@@ -3,13 +3,14 @@
 //! Counts are `i32` as in the API, sums saturate. The replicas of a ReplicaSet are the number asked for
 //! (`spec.replicas`), its available Pods those it reports.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A number of Pods, or a percentage of the desired ones. A string is read only when it is resolved.
 ///
 /// Source: `staging/src/k8s.io/apimachinery/pkg/util/intstr/intstr.go`, `IntOrString`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum IntOrString {
     /// So many Pods.
@@ -68,7 +69,7 @@ impl IntOrString {
 }
 
 /// How a Deployment replaces its Pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Strategy {
     /// New Pods come while old ones go.
     RollingUpdate,

@@ -25,6 +25,7 @@
 use super::{Address, Candidates, Choice, DataPlane, Forward, Packet, Question, Refusal, RuleSet, Scope, Sender, SyncSpec, VirtualServer};
 use crate::maglev::{Backend, CILIUM_SEED, SIZES, Table, TableSize};
 use crate::spec::{Protocol, TrafficPolicy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -32,8 +33,9 @@ use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `cilium: {algorithm: random, tableSize: 16381, mode: snat, serviceTopology: false, …}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CiliumDataPlane")]
 pub struct Spec {
     /// `loadBalancer.algorithm`, for clients outside.
     pub algorithm: Algorithm,
@@ -81,7 +83,7 @@ fn allowed_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
 }
 
 /// How a backend is chosen for a client outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Uniformly, each flow and Node by itself.
@@ -92,7 +94,7 @@ pub enum Algorithm {
 }
 
 /// How packets from outside reach a Pod on another Node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Under the entry Node's address: replies come back through it.

@@ -9,13 +9,14 @@
 use super::expiry::ExpiryCount;
 use crate::ids::PodId;
 use crate::spec::Protocol;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// Limits and time-outs of every Node's table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ConntrackSpec {
     /// Entries for each core of the Node (kube-proxy's `conntrack.maxPerCore`).
@@ -36,7 +37,7 @@ pub struct ConntrackSpec {
 }
 
 /// Which Services' stale UDP entries kube-proxy removes after a sync (`pkg/proxy/conntrack/cleanup.go`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum UdpCleanup {
     /// All Services': up to 1.31, and since kubernetes#139629.

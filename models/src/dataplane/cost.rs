@@ -1,6 +1,7 @@
 //! What rules cost: how many there are, and how long a Node takes to follow a change.
 
 use crate::api::{EndpointSet, Service};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 
@@ -58,7 +59,7 @@ pub struct Change {
 
 /// How a Node's rules follow changes: `minSyncPeriod` from the end of one sync to the start of the next (kube-proxy since
 /// 1.34, `pkg/proxy/runner`), and what one sync takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {
     /// Least time from the end of one sync to the start of the next.

@@ -13,6 +13,7 @@
 
 use super::{Address, Choice, DataPlane, RuleSet, SyncSpec};
 use crate::api::{EndpointSet, Service};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 use svcsim_engine::SimDuration;
@@ -22,8 +23,9 @@ use svcsim_engine::random::Stream;
 const RECENT_LIST: usize = 100;
 
 /// `iptables: {perRule: 24ns, sync: {…}}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "IptablesDataPlane")]
 pub struct Spec {
     /// Time to compare a packet with one rule. KEP-3866 charts first packets at 0.156, 0.262 and 0.716 ms (p99) for 5,000,
     /// 10,000 and 30,000 Services over a base of 0.01 ms: 24 to 29 ns a Service.

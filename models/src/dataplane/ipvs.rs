@@ -32,6 +32,7 @@ use crate::ids::PodId;
 use crate::spec::{Protocol, TrafficPolicy};
 use destination::Destination;
 use scheduler::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,8 +40,9 @@ use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// `ipvs: {scheduler: rr, order: sorted, lookup: 5us, sync: {…}, tcpInactive: 120s, udpTimeout: 300s}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "IpvsDataPlane")]
 pub struct Spec {
     /// Who gets the next connection.
     pub scheduler: Scheduler,
@@ -80,7 +82,7 @@ impl Default for Spec {
 }
 
 /// In which order several new endpoints are added; the last one added stands first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// Sorted by address and port as text, the same on all Nodes (`sets.String.List`; releases up to about 1.26), so that

@@ -24,6 +24,7 @@ pub use views::EndpointTable;
 
 use crate::api::Endpoint;
 use crate::ids::PodId;
+use schemars::JsonSchema;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use svcsim_engine::random::Stream;
@@ -157,7 +158,8 @@ macro_rules! data_planes {
         $(pub mod $module;)*
 
         /// How Nodes realise Services, as the experiment file names it: a bare word, or a word with settings.
-        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+        #[schemars(transform = crate::schema::or_word)]
         pub enum DataPlaneSpec {
             $($(#[$doc])* #[serde(rename = $word)] $name($module::Spec),)*
         }

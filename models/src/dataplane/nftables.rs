@@ -13,13 +13,15 @@
 //! Omitted: node ports at loopback, which a gate of 1.37 can turn on; the delay of a second before unused chains go.
 
 use super::{Address, Choice, DataPlane, Refusal, RuleSet, SyncSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `nftables: {lookup: 4us, sync: {…}}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "NftablesDataPlane")]
 pub struct Spec {
     /// Time that a first packet takes more than a later one. KEP-3866 charts first packets at 0.014 ms (p50) over a base of
     /// 0.010 ms, the same for 5,000 and 30,000 Services.

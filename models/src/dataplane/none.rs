@@ -2,13 +2,15 @@
 //! dial Pods by the answers of DNS, as with headless Services.
 
 use super::{Address, Candidates, Choice, DataPlane, Question, RuleSet, Scope, SyncSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `none: {}`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "NoneDataPlane")]
 pub struct Spec {}
 
 /// Nothing.

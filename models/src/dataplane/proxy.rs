@@ -7,13 +7,14 @@ use super::{AnyDataPlane, Candidates, Choice, DataPlane, DataPlaneSpec, Endpoint
 use crate::api::{EndpointSet, PortEndpoints, Service, Vantage};
 use crate::ids::{NodeId, PodId, ServiceId};
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use svcsim_engine::random::Stream;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// What of kube-proxy's configuration all data planes share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProxySpec {
     /// `masqueradeAll`: traffic to cluster IPs is SNATed, that of Pods too.

@@ -26,9 +26,12 @@ pub use health::Probe;
 pub use parameters::{Algorithm, Arrival, ClientAddress, HealthCheck, LocalTargets, Parameters, Proxies, Targets};
 
 use parameters::Settings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use svcsim_engine::random::{Stream, Streams};
 
@@ -38,9 +41,10 @@ macro_rules! load_balancers {
         $(mod $module;)*
 
         /// The presets.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+        #[schemars(rename = "LoadBalancerPreset")]
         pub enum Preset {
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* #[schemars(rename = $word)] $name,)*
         }
 
         impl Preset {
@@ -145,6 +149,20 @@ impl Serialize for LoadBalancerSpec {
 impl<'de> Deserialize<'de> for LoadBalancerSpec {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         d.deserialize_any(NameOrMap)
+    }
+}
+
+impl JsonSchema for LoadBalancerSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "LoadBalancer".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let preset = generator.subschema_for::<Preset>();
+        let settings = generator.subschema_for::<Settings>();
+        let properties: BTreeMap<_, _> = Self::NAMES.iter().map(|name| (*name, settings.clone())).collect();
+        let map = json_schema!({ "type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1, "maxProperties": 1 });
+        json_schema!({ "description": "A preset, or one with settings of its own.", "anyOf": [preset, map] })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::circuit_breaker::CircuitBreakerSpec;
 use crate::outlier_detection::OutlierDetectionSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use svcsim_engine::SimDuration;
@@ -38,10 +39,10 @@ macro_rules! parameters {
         }
 
         /// What an experiment file sets.
-        #[derive(Debug, Default, Deserialize)]
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
         pub(super) struct Settings {
-            $($field: Option<$of>,)*
+            $($(#[$doc])* $field: Option<$of>,)*
             health_check: HealthCheckSettings,
             local_health_check: HealthCheckSettings,
             subset: Option<u32>,
@@ -106,7 +107,7 @@ parameters! {
 }
 
 /// What a load balancer sends connections to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Targets {
     /// Nodes, whose proxies choose a Pod: two stages of balancing.
@@ -116,7 +117,7 @@ pub enum Targets {
 }
 
 /// Which Nodes are targets of a Service with external policy Local. Under Cluster it is all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum LocalTargets {
     /// All; health checks tell which have a ready Pod (KEP-3458, `healthCheckNodePort`).
@@ -126,7 +127,7 @@ pub enum LocalTargets {
 }
 
 /// The destination of a packet on its arrival at a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Arrival {
     /// Rewritten to the target's: a Node's address and the Service's node port, or a Pod's address and port.
@@ -136,7 +137,7 @@ pub enum Arrival {
 }
 
 /// Whose address a target sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ClientAddress {
     /// The client's.
@@ -162,7 +163,7 @@ pub struct Proxies {
 }
 
 /// What an experiment file sets of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ProxiesSettings {
     connect_timeout: Option<SimDuration>,
@@ -194,7 +195,7 @@ impl Default for Proxies {
 }
 
 /// How a target is chosen for a new connection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Algorithm {
     /// By a hash of the flow, modulo the number of targets.
@@ -256,7 +257,7 @@ pub struct HealthCheck {
 }
 
 /// What an experiment file sets of a health check.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct HealthCheckSettings {
     interval: Option<SimDuration>,

@@ -1,13 +1,14 @@
 //! What an experiment says of the network: [`NetworkSpec`], as it stands under `network:`.
 
 use crate::units::{Bandwidth, Bytes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 
 /// The network that joins client sites and Nodes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkSpec {
     /// Switches, routers and links inside, and where Nodes are in them.
@@ -18,7 +19,7 @@ pub struct NetworkSpec {
 }
 
 /// A place outside the cluster where clients are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SiteSpec {
     /// The link that joins it to the network, in both directions.
@@ -29,7 +30,7 @@ pub struct SiteSpec {
 }
 
 /// A link; both of its directions are alike and independent of each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LinkSpec {
     /// One-way propagation delay, drawn for each message. Its mean must be finite: routes go by it.
@@ -45,7 +46,7 @@ pub struct LinkSpec {
 }
 
 /// How switches and routers are joined. Each shape has an *edge*, where sites and load balancers are by default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ShapeSpec {
     /// Every Node on one switch, `switch`, which is also the edge.
@@ -65,7 +66,7 @@ pub enum ShapeSpec {
 }
 
 /// Every Node on one switch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OneSwitchSpec {
     /// From each Node to the switch.
@@ -75,7 +76,7 @@ pub struct OneSwitchSpec {
 /// A leaf-spine network: Nodes fill racks in their order; a route between racks crosses one spine, chosen by flow.
 ///
 /// Vertices are named `rack-0`, `rack-1`, ..., `spine-0`, ... and `edge`, a leaf of its own for what is outside.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RacksSpec {
     /// Nodes under one leaf switch.
@@ -91,7 +92,7 @@ pub struct RacksSpec {
 /// A router for each value of the Nodes' label `topology.kubernetes.io/zone`, named as the zone, and the router `edge`.
 ///
 /// Two zones talk over the link between them even where a detour would be faster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ZonesSpec {
     /// From each Node to its zone's router.
@@ -107,7 +108,7 @@ pub struct ZonesSpec {
 ///
 /// Two regions talk over the direct path between them even where a detour would be faster, because tables of
 /// measured latencies violate the triangle inequality and nobody takes the detours they seem to offer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegionsSpec {
     /// From each Node to its zone's router.
@@ -127,7 +128,7 @@ pub struct RegionsSpec {
 ///
 /// Vertices are named `leaf-<pod>-<i>`, `aggregation-<pod>-<i>`, `core-<i>` and `edge`, a router beside the tree
 /// linked to every core switch. Routing is ECMP by flow instead of the paper's two-level tables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FatTreeSpec {
     /// Ports of a switch; even.
@@ -142,7 +143,7 @@ pub struct FatTreeSpec {
 ///
 /// A Node is at the vertex `place` gives for its name, else for its zone; else Nodes go round robin over all
 /// vertices in their order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GraphSpec {
     /// Switches and routers.
@@ -161,7 +162,7 @@ pub struct GraphSpec {
 }
 
 /// A switch or router of a [`GraphSpec`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GraphVertex {
     /// Its name, unlike that of any other vertex, Node or site.
@@ -172,7 +173,7 @@ pub struct GraphVertex {
 }
 
 /// A link of a [`GraphSpec`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GraphEdge {
     /// Name of the vertex at one end.
@@ -186,7 +187,7 @@ pub struct GraphEdge {
 /// A graph in a GraphML or GML file, such as those of the Internet Topology Zoo.
 ///
 /// A link's delay follows from the great-circle distance of its ends; its bandwidth is the file's `LinkSpeedRaw`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileSpec {
     /// The file, relative to the experiment file.
@@ -214,7 +215,7 @@ pub struct FileSpec {
 }
 
 /// What to assume where a topology file does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MissingSpec {
     /// One-way delay of a link with an end that has no position.

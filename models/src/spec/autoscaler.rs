@@ -1,6 +1,7 @@
 //! Horizontal Pod autoscalers, as plain facts.
 
 use crate::controllers::scaling_rules::{DEFAULT_DOWN, DEFAULT_PERIOD_SECONDS, DEFAULT_UP, ScalingPolicy, SelectPolicy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 
@@ -74,7 +75,7 @@ impl ScalingRules {
 ///
 /// Source: kube-controller-manager's flags `--horizontal-pod-autoscaler-*` (`pkg/controller/podautoscaler/config/v1alpha1`); the
 /// manifests that metrics-server is released with (`--metric-resolution=15s`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AutoscalingSpec {
     /// How often each autoscaler looks.

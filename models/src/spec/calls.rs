@@ -7,9 +7,11 @@ use crate::dns::DnsSpec;
 use crate::outlier_detection::OutlierDetectionSpec;
 use crate::retry::RetrySpec;
 use crate::units::Bytes;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
@@ -19,7 +21,7 @@ use svcsim_engine::random::DistSpec;
 pub struct StepSpec(pub Vec<CallSpec>);
 
 /// One call of another Service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CallSpec {
     /// The Service, by name.
@@ -174,6 +176,17 @@ impl Serialize for StepSpec {
 impl<'de> Deserialize<'de> for StepSpec {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         d.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for StepSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let call = generator.subschema_for::<CallSpec>();
+        json_schema!({ "description": "A call, or a list of calls made at once.", "anyOf": [call, { "type": "array", "items": call }] })
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the experiment makes happen: faults and operations, at a time or at random.
 
 use crate::units::Bandwidth;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 
 /// Something that happens to the cluster, once or again and again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventSpec {
     /// When it happens; this, `every` or `uptime`.
@@ -57,7 +58,7 @@ impl EventSpec {
 }
 
 /// What can happen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// A Pod's process dies without warning; its kubelet starts it again, with a growing back-off.
@@ -99,7 +100,7 @@ pub enum Action {
 }
 
 /// A Pod of a workload: one at random among those that are ready, or a certain one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodTarget {
     /// The workload's name.
@@ -110,7 +111,7 @@ pub struct PodTarget {
 }
 
 /// A Pod that becomes slow.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlowTarget {
     /// The workload's name.
@@ -123,7 +124,7 @@ pub struct SlowTarget {
 }
 
 /// A workload of which a new version is rolled out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutTarget {
     /// Its name.
@@ -134,7 +135,7 @@ pub struct RolloutTarget {
 }
 
 /// A workload that gets another size.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScaleTarget {
     /// Its name.
@@ -144,7 +145,7 @@ pub struct ScaleTarget {
 }
 
 /// A Service that gets another selector, as a blue/green switch gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SelectorTarget {
     /// Its name.
@@ -154,7 +155,7 @@ pub struct SelectorTarget {
 }
 
 /// A Node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodeTarget {
     /// Its name; absent: one is drawn.
@@ -163,7 +164,7 @@ pub struct NodeTarget {
 }
 
 /// A zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ZoneTarget {
     /// Its name; absent: one is drawn.
@@ -172,7 +173,7 @@ pub struct ZoneTarget {
 }
 
 /// A load balancer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BalancerTarget {
     /// Its Service's name.
@@ -180,7 +181,7 @@ pub struct BalancerTarget {
 }
 
 /// Links that get worse, both directions of each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LinkTarget {
     /// The name of a Node, a site, a zone or a switch: all links that end there; or two of them, as `a/b`: those between them.
@@ -200,7 +201,7 @@ pub struct LinkTarget {
 }
 
 /// There is only one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Everything {}
 

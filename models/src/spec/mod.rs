@@ -34,6 +34,7 @@ pub use traffic::{
 
 use crate::network::NetworkSpec;
 use crate::units::{Bytes, Rate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,7 +77,7 @@ pub struct ClusterSpec {
 }
 
 /// How long the control plane takes to tell Nodes of a change in endpoints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PropagationSpec {
     /// From the change of a Pod until the EndpointSlice is written.
@@ -95,7 +96,7 @@ impl Default for PropagationSpec {
 }
 
 /// `endpointSlices: {maxPerSlice: 100, batchPeriod: 0s, qps: 20/s, burst: 30}`: kube-controller-manager's flags.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EndpointSlicesSpec {
     /// `--max-endpoints-per-slice`.
@@ -119,7 +120,7 @@ impl Default for EndpointSlicesSpec {
 /// When the control plane takes a Node for lost, and what it does with its Pods.
 ///
 /// Source: `pkg/controller/nodelifecycle`, kube-controller-manager's and kubelet's defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NodeLifecycleSpec {
     /// How often a kubelet renews its Node's lease.
@@ -157,7 +158,7 @@ impl Default for NodeLifecycleSpec {
 }
 
 /// How long a run lasts and what of it is measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunSpec {
     /// Requests sent until here are simulated; all that were sent are then followed to their end.

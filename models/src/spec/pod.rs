@@ -2,12 +2,13 @@
 
 use super::{StepSpec, defaults};
 use crate::cpu_quota::CpuQuotaSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 
 /// What a Pod does with requests. Kubernetes manifests do not say, so the experiment must.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodBehaviour {
     /// Demand of one request: the time one server is busy with it.
@@ -96,7 +97,7 @@ impl PodBehaviour {
 }
 
 /// How slow a cold Pod is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WarmUp {
     /// Requests whose service starts at first take so many times their demand; this falls linearly to 1.
@@ -118,7 +119,7 @@ impl WarmUp {
 }
 
 /// What an application does at SIGTERM.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AtSigterm {
     /// It closes its listener and its idle connections, finishes the requests that it has, and exits.
@@ -139,7 +140,7 @@ impl AtSigterm {
 }
 
 /// How a Pod's servers meet its requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Discipline {
     /// `concurrency` servers and one line, first come first served.

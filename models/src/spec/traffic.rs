@@ -4,12 +4,13 @@ use super::defaults;
 use crate::circuit_breaker::CircuitBreakerSpec;
 use crate::outlier_detection::OutlierDetectionSpec;
 use crate::units::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::DistSpec;
 
 /// One source of requests.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrafficSpec {
     /// Where the clients are.
@@ -113,7 +114,7 @@ impl TrafficSpec {
 }
 
 /// `hedging: {after: 50ms}` (gRFC A6 `hedgingDelay`, with `maxAttempts: 2`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HedgingSpec {
     /// So long after the first copy the second is sent, unless the first is answered by then.
@@ -121,7 +122,7 @@ pub struct HedgingSpec {
 }
 
 /// `keys: {count: 10000, zipf: 0.9}`: which row, path or user each request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeysSpec {
     /// How many there are.
@@ -137,7 +138,7 @@ const fn is_first(priority: &u8) -> bool {
 }
 
 /// TCP of the clients' kernel. UDP sends nothing again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TcpSpec {
     /// Whether lost packets are sent again.
@@ -176,7 +177,7 @@ impl Default for TcpSpec {
 }
 
 /// Where clients are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// Outside the cluster, at the network's client site of this name.
@@ -188,7 +189,7 @@ pub enum Origin {
 }
 
 /// How requests are spread over clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Popularity {
     /// Every client sends as often as any other.
@@ -209,7 +210,7 @@ impl Popularity {
 }
 
 /// Which address of a Service clients dial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Via {
     /// The cluster IP: only from inside the cluster.
     ClusterIP,
@@ -237,7 +238,7 @@ impl Via {
 }
 
 /// `handshake: {tcp: true, tls: tls13}`: what two ends say to each other before the first request of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HandshakeSpec {
     /// SYN and SYN-ACK are a round trip of their own; otherwise the first packet is the request (RFC 9293; as with TCP Fast Open).
@@ -264,7 +265,7 @@ impl HandshakeSpec {
 }
 
 /// Which handshake of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Tls {
     /// None; or one resumed with early data (0-RTT), which costs no round trip either (RFC 8446, section 2.3).
@@ -287,7 +288,7 @@ impl Tls {
 }
 
 /// `slowStart: {initialWindow: 10, afterIdle: true}`: TCP's slow start, of answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SlowStartSpec {
     /// Segments that set out at once over a new connection (Linux `TCP_INIT_CWND`, RFC 6928: 10).
@@ -303,7 +304,7 @@ impl Default for SlowStartSpec {
 }
 
 /// How a client uses connections.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ConnectionsSpec {
     /// A new connection for each request.
@@ -318,7 +319,7 @@ pub enum ConnectionsSpec {
 }
 
 /// A client's pool of connections to one Service.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeepAliveSpec {
     /// Idle connections a client keeps; more are closed.
@@ -346,7 +347,7 @@ impl KeepAliveSpec {
 }
 
 /// Connections that each carry one request at a time; a request waits for the one that it was given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixedSpec {
     /// Connections of each client.
@@ -357,7 +358,7 @@ pub struct FixedSpec {
 }
 
 /// Connections that carry many requests at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MultiplexedSpec {
     /// Connections of each client; where it chooses Pods, to each.
@@ -387,7 +388,7 @@ impl Default for MultiplexedSpec {
 }
 
 /// Which of a client's connections a request takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Spread {
     /// One after another.

@@ -3,13 +3,15 @@
 
 use super::Process;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{Dist, DistSpec, Stream};
 
 /// `batch: {gap: {exponential: {mean: 100ms}}, size: {geometric: {mean: 5}}}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "BatchArrivals")]
 pub struct Spec {
     /// From one batch to the next.
     pub gap: DistSpec<SimDuration>,
@@ -18,7 +20,7 @@ pub struct Spec {
 }
 
 /// How many.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Number {
     /// Always so many.

@@ -4,13 +4,15 @@
 
 use super::{Paced, Process};
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{DistSpec, Stream};
 
 /// `closedLoop: {users: 50, think: {exponential: {mean: 1s}}}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ClosedLoopArrivals")]
 pub struct Spec {
     /// Each is one of the source's clients, in turn.
     pub users: u32,

@@ -13,13 +13,15 @@
 use super::{Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `curve: {points: [{at: 0s, rate: 100/s}, {at: 60s, rate: 500/s}], repeat: false}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CurveArrivals")]
 pub struct Spec {
     /// In the order of time; before the first the rate is the first's, after the last the last's.
     pub points: Vec<Point>,
@@ -29,7 +31,7 @@ pub struct Spec {
 }
 
 /// The rate at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Point {
     /// From the start of the run.

@@ -6,20 +6,22 @@
 use super::{Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `mmpp: {states: [{rate: 120/s, stay: 500ms}, {rate: 40/s, stay: 1500ms}]}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "MmppArrivals")]
 pub struct Spec {
     /// At least one.
     pub states: Vec<State>,
 }
 
 /// One state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
     /// Requests per second while it lasts; 0 for silence.

@@ -5,6 +5,7 @@ mod paced;
 pub use paced::{Calls, Paced};
 
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
@@ -17,7 +18,7 @@ macro_rules! arrivals {
         $(pub mod $module;)*
 
         /// How the experiment file names an arrival process, e.g. `poisson: {rate: 2000/s}`.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum ArrivalsSpec {
             $($(#[$doc])* $name($module::Spec),)*

@@ -8,14 +8,16 @@
 use super::{Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{Dist, DistSpec, Stream};
 
 /// `onOff: {senders: 50, rate: 20/s, on: {pareto: {min: 200ms, shape: 1.4}}, off: {pareto: {min: 800ms, shape: 1.4}}}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "OnOffArrivals")]
 pub struct Spec {
     /// How many there are.
     pub senders: u32,

@@ -3,13 +3,15 @@
 use super::{Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `poisson: {rate: 2000/s}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "PoissonArrivals")]
 pub struct Spec {
     /// Requests per second of all clients of the source together.
     pub rate: Rate,

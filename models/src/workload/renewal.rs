@@ -3,13 +3,15 @@
 
 use super::Process;
 use crate::spec::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{Dist, DistSpec, Stream};
 
 /// `renewal: {gap: {gamma: {mean: 5ms, shape: 0.5}}}`; every 5 ms: `renewal: {gap: 5ms}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "RenewalArrivals")]
 pub struct Spec {
     /// From one request to the next.
     pub gap: DistSpec<SimDuration>,

@@ -6,15 +6,18 @@
 
 use super::{Process, Recorded};
 use crate::spec::SpecError;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::sync::Arc;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::Stream;
 
 /// `replay: {recorded: {gaps: "0 52000000 4600000"}, speed: 2, keep: 0.5, clones: 1, repeat: true}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ReplayArrivals")]
 pub struct Spec {
     /// What was recorded.
     pub recorded: Records,
@@ -41,7 +44,7 @@ const fn once() -> u32 {
 }
 
 /// A column of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Records {
     /// From the request before to each, ns; from the start to the first. With counts: from the beginning of the period before.
@@ -92,6 +95,16 @@ impl<'de> Deserialize<'de> for Numbers {
         let text = String::deserialize(d)?;
         let number = |word: &str| word.parse().map_err(|_| D::Error::custom(format!("`{word}` is no whole number")));
         text.split_ascii_whitespace().map(number).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl JsonSchema for Numbers {
+    fn schema_name() -> Cow<'static, str> {
+        "Numbers".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        svcsim_engine::text::schema("Whole numbers with spaces between them.", r"^[0-9\s]*$", &["0 52000000 4600000"])
     }
 }
 

@@ -6,13 +6,15 @@ use super::batch::Number;
 use super::{Paced, Process, check_rate};
 use crate::spec::SpecError;
 use crate::units::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{DistSpec, Stream};
 
 /// `sessions: {rate: 20/s, calls: {geometric: {mean: 8}}, think: {exponential: {mean: 2s}}}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "SessionsArrivals")]
 pub struct Spec {
     /// Sessions that begin per second.
     pub rate: Rate,

@@ -8,13 +8,14 @@ use super::super::Packet;
 use super::destination::{Destination, Load};
 use crate::ids::PodId;
 use crate::maglev::{self, Backend, TableSize};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// kube-proxy's `ipvs.scheduler`. Destinations with weight 0 take nothing; all others have weight 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheduler {
     /// Round robin: the next in the list after the one last used (`ip_vs_rr.c`).
