@@ -224,6 +224,7 @@ impl SignalSpec {
 /// `max(minWeightPercent, (age / window)^(1 / aggression))`. Only policies that heed weights heed it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "HostSlowStartSpec")]
 pub struct SlowStartSpec {
     /// How long a host is new.
     pub window: SimDuration,

@@ -85,6 +85,7 @@ fn allowed_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
 /// How a backend is chosen for a client outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CiliumAlgorithm")]
 pub enum Algorithm {
     /// Uniformly, each flow and Node by itself.
     #[default]

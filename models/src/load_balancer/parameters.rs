@@ -43,11 +43,17 @@ macro_rules! parameters {
         #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
         pub(super) struct Settings {
             $($(#[$doc])* $field: Option<$of>,)*
+            /// How it finds out which targets are good.
             health_check: HealthCheckSettings,
+            /// The same under external policy Local, where that differs.
             local_health_check: HealthCheckSettings,
+            /// The most Nodes it uses; absent: all.
             subset: Option<u32>,
+            /// The same under external policy Local, where that differs.
             local_subset: Option<u32>,
+            /// How long connections of a target that is deregistered are kept before they are reset; absent: until they end.
             draining: Option<SimDuration>,
+            /// Whether it proxies HTTP, and how; absent: it hands connections on.
             proxies: Option<ProxiesSettings>,
         }
 
@@ -166,9 +172,13 @@ pub struct Proxies {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ProxiesSettings {
+    /// How long it tries to connect to a target before it answers 504.
     connect_timeout: Option<SimDuration>,
+    /// How long it waits for a target's answer before it answers 504.
     response_timeout: Option<SimDuration>,
+    /// Limits on what it has under way to its targets; absent: none.
     circuit_breaker: Option<CircuitBreakerSpec>,
+    /// When it avoids a target that fails; absent: never.
     outlier_detection: Option<OutlierDetectionSpec>,
 }
 
@@ -260,10 +270,15 @@ pub struct HealthCheck {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct HealthCheckSettings {
+    /// From the start of one check of a target to the start of the next, or from its end.
     interval: Option<SimDuration>,
+    /// Whether the interval begins when a check has ended.
     from_end: Option<bool>,
+    /// How long an answer may take before the check has failed.
     timeout: Option<SimDuration>,
+    /// Good answers in a row that make a target healthy.
     healthy_threshold: Option<u32>,
+    /// Bad answers in a row that make a target unhealthy.
     unhealthy_threshold: Option<u32>,
 }
 
