@@ -238,7 +238,7 @@ fn stretches(
     found.into_iter().map(|(stretch, _)| stretch).collect()
 }
 
-/// Which Pods get more or less of the requests.
+/// Which Pods get more or less of the requests; nothing where the numbers of Pods differ, since then all do.
 fn pods(a: &Side, b: &Side, together: bool, confidence: f64) -> Vec<PodDifference> {
     let shares = |side: &Side| {
         let mut shares: BTreeMap<String, BTreeMap<u32, f64>> = BTreeMap::new();
@@ -248,6 +248,9 @@ fn pods(a: &Side, b: &Side, together: bool, confidence: f64) -> Vec<PodDifferenc
         shares
     };
     let (of_a, of_b) = (shares(a), shares(b));
+    if of_a.len() != of_b.len() {
+        return Vec::new();
+    }
     let each = bonferroni_confidence(of_a.len().max(1) as u64, confidence);
     let mean = |values: &BTreeMap<u32, f64>| Sample::of(&all(values)).map_or(f64::NAN, |s| s.mean);
     let mut found: Vec<PodDifference> = of_a

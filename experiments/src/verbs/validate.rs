@@ -45,10 +45,34 @@ fn to_text(outcomes: &[Outcome]) -> String {
     for (reason, ids) in &reasons {
         text += &format!("skipped: {reason}: {}\n", ids.join(", "));
     }
+    if let Some(z) = Pooled::of(outcomes) {
+        text += &format!("z of one statistic of each of {} vectors: mean {:+.2}, root mean square {:.2}\n", z.vectors, z.mean, z.rms);
+    }
     let [passed, failed, skipped] = totals(outcomes);
     text += &format!("{passed} passed, {failed} failed");
     text += &if skipped > 0 { format!(", {skipped} skipped\n") } else { "\n".to_owned() };
     text
+}
+
+/// Distances in standard errors, one of each vector, since the statistics of one depend on each other. Of a few hundred independent ones
+/// the root mean square lies between 0.85 and 1.15: less, and standard errors are too large; more, and there is bias or dependence.
+struct Pooled {
+    vectors: usize,
+    mean: f64,
+    rms: f64,
+}
+
+impl Pooled {
+    /// Fewest vectors that anything is said of.
+    const FEWEST: usize = 20;
+
+    fn of(outcomes: &[Outcome]) -> Option<Self> {
+        let judged = |o: &Outcome| o.findings.as_ref().ok()?.iter().filter(|f| f.verdict.passed().is_some()).find_map(|f| f.z);
+        let z: Vec<f64> = outcomes.iter().filter_map(judged).filter(|z| z.is_finite()).collect();
+        let n = z.len() as f64;
+        let mean = |of: &dyn Fn(f64) -> f64| z.iter().map(|z| of(*z)).sum::<f64>() / n;
+        (z.len() >= Self::FEWEST).then(|| Self { vectors: z.len(), mean: mean(&|z| z), rms: mean(&|z| z * z).sqrt() })
+    }
 }
 
 /// Expected, calculated or simulated with its interval of 95 % (1.96 standard errors), distance and verdict.
@@ -96,5 +120,6 @@ fn to_json(outcomes: &[Outcome]) -> Value {
         json!({ "id": o.id, "family": o.family, "passed": o.passed(), "findings": findings, "skipped": skipped })
     };
     let [passed, failed, skipped] = totals(outcomes);
-    json!({ "passed": passed, "failed": failed, "skipped": skipped, "vectors": outcomes.iter().map(vector).collect::<Vec<_>>() })
+    let z = Pooled::of(outcomes).map(|z| json!({ "vectors": z.vectors, "mean": z.mean, "rms": z.rms }));
+    json!({ "passed": passed, "failed": failed, "skipped": skipped, "z": z, "vectors": outcomes.iter().map(vector).collect::<Vec<_>>() })
 }
