@@ -294,6 +294,9 @@ impl Pod {
         self.taken_in = self.servers.busy_time(now);
         (self.calling, self.blocked, self.connections) = (0, 0, 0);
         self.unaccepted.clear();
+        if let Some(quota) = &mut self.cpu_quota {
+            quota.uses(0, now);
+        }
         self.process_number = self.process_number.checked_add(1).unwrap_or(1);
     }
 
@@ -344,11 +347,11 @@ impl Pod {
         self.works() && self.pace.frozen.is_some()
     }
 
-    /// Whether the kernel still accepts connections for a process that hangs: its accept queue is full with one more than the
-    /// backlog (`sk_acceptq_is_full`).
+    /// Whether the kernel still queues connections for a process that hangs or has as many as it may: its accept queue is full with one
+    /// more than the backlog (`sk_acceptq_is_full`).
     #[must_use]
     pub fn queues_connects(&self, backlog: u32) -> bool {
-        self.pace.connects <= backlog
+        self.pace.connects as usize + self.unaccepted.len() <= backlog as usize
     }
 
     /// Whether the Pod object exists and anything has its address.

@@ -28,6 +28,7 @@ impl Cluster {
         let ip = self.pod_address(node);
         let pod = self.pods.push(Pod::new((replica, workload), node, ip, servers));
         let w = &self.workloads[workload];
+        self.pods[pod].cpu_quota = w.cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         self.pods[pod].limiter = w.adaptive_limit.map(|spec| Box::new(Limiter::new(spec)));
         let place = self.replicas[replica].place as usize;
         if let Some(speed) = place.checked_rem(w.speeds.len()).and_then(|i| w.speeds.get(i)) {
@@ -46,7 +47,6 @@ impl Cluster {
         let pod = self.create_pod(replica, node);
         let p = &mut self.pods[pod];
         (p.process, p.ready, p.containers_ready) = (Process::Running, true, true);
-        p.cpu_quota = self.workloads[p.workload].cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         self.nodes[node].images.insert((p.workload, p.revision));
         pod
     }
@@ -79,7 +79,6 @@ impl Cluster {
         let p = &mut self.pods[pod];
         p.life += 1;
         (p.process, p.started) = (Process::Starting, ctx.now());
-        p.cpu_quota = self.workloads[p.workload].cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         let (w, life) = (&mut self.workloads[p.workload], p.life);
         let listens = ctx.now() + w.startup.sample_duration(&mut w.startup_stream);
         let start = w.probes.start(ctx.now(), listens);
@@ -305,6 +304,7 @@ impl Cluster {
             ctx.schedule_at(at, Event::ProbeFails { pod, life: p.life });
         }
         self.tell(pod, "sigterm", ctx);
+        self.accept_next(pod, ctx);
         self.exit_if_done(pod, ctx);
     }
 
@@ -338,8 +338,10 @@ impl Cluster {
             return self.remove_pod(pod, ctx);
         }
         p.life += 1;
-        p.process = Process::Exited;
+        (p.process, p.containers_ready) = (Process::Exited, false);
         ctx.schedule_in(takes, Event::CrashDetected { pod, life: p.life });
+        self.pods_changed(self.pods[pod].workload);
+        self.report_readiness(pod, ctx);
     }
 
     /// The Pod object is deleted and its address belongs to nobody.

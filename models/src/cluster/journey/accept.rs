@@ -1,7 +1,8 @@
 //! Connections of a Pod that accepts only so many at once: Tomcat's `maxConnections`, HAProxy's `maxconn`.
 //!
-//! The kernel completes handshakes for the process: who is not accepted yet waits in the accept queue, as far as `backlog` goes,
-//! until a connection is closed; for more the SYN is dropped, and sent again (`tcp_conn_request`).
+//! Who is not accepted yet waits in the accept queue, as far as `backlog` goes, until a connection is closed; for more the SYN is
+//! dropped, and sent again (`tcp_conn_request`). A connection counts from its SYN: the round trips of a handshake come after the wait,
+//! where a kernel has the first of them before it.
 
 use crate::cluster::{Cluster, Connection, Ctx, Outcome, Request};
 use crate::ids::PodId;
@@ -24,28 +25,31 @@ impl Cluster {
         true
     }
 
-    /// Whether the first request of a connection has to wait until its Pod accepts that; it does so now, or its SYN is dropped.
+    /// Whether the first message of a connection has to wait until its Pod accepts that: it does so now, or its SYN is dropped.
     pub(super) fn waits_for_accept(&mut self, key: Key, ctx: &mut Ctx<'_>) -> bool {
         let Some(&Request { mut connection, source, fresh, .. }) = self.requests.get(key) else { return false };
         if !fresh || self.sources[source].protocol == Protocol::Udp {
             return false;
         }
-        let accepted = self.accepts_connection(&mut connection);
-        if let Some(request) = self.requests.get_mut(key) {
-            request.connection = connection;
-            if !accepted {
-                request.enter(ctx.now());
-            }
-        }
+        let pod = &self.pods[connection.pod];
+        let known = connection.accepted_by == pod.process_number;
+        let backlog = self.workloads[pod.workload].backlog;
+        let in_turn = known || pod.unaccepted.is_empty();
+        let accepted = in_turn && self.accepts_connection(&mut connection);
+        let Some(request) = self.requests.get_mut(key) else { return false };
         if accepted {
+            request.connection = connection;
             return false;
         }
         let pod = &mut self.pods[connection.pod];
-        if pod.unaccepted.len() > self.workloads[pod.workload].backlog as usize {
-            self.lose(key, Outcome::BacklogFull, ctx);
-        } else {
-            pod.unaccepted.push_back(key);
+        if !request.is_inside(connection.pod) {
+            if !pod.queues_connects(backlog) {
+                self.lose(key, Outcome::BacklogFull, ctx);
+                return true;
+            }
+            request.enter(ctx.now());
         }
+        pod.unaccepted.push_back(key);
         true
     }
 
@@ -60,21 +64,26 @@ impl Cluster {
         }
     }
 
-    /// A Pod accepts the next connection in its queue. Who has hung up meanwhile is accepted and closed again.
+    /// A Pod accepts whom it can of those in its queue, as soon as its process goes on. Who has hung up meanwhile is accepted and closed
+    /// again. If it has closed its listener, their connections are reset (`inet_csk_listen_stop`).
     pub(in crate::cluster) fn accept_next(&mut self, id: PodId, ctx: &mut Ctx<'_>) {
+        if self.pods[id].hangs() {
+            return;
+        }
         while let Some(key) = self.pods[id].unaccepted.pop_front() {
             let Some(&Request { mut connection, ended, .. }) = self.requests.get(key).filter(|r| r.is_inside(id)) else { continue };
             if ended {
                 self.requests.remove(key);
-                continue;
-            }
-            if !self.accepts_connection(&mut connection) {
+            } else if !self.pods[id].accepts() {
+                self.send_back(key, Outcome::Reset, self.pod_vertex(id), ctx);
+            } else if self.accepts_connection(&mut connection) {
+                if let Some(request) = self.requests.get_mut(key) {
+                    request.connection = connection;
+                }
+                self.take_in(key, ctx);
+            } else {
                 return self.pods[id].unaccepted.push_front(key);
             }
-            if let Some(request) = self.requests.get_mut(key) {
-                request.connection = connection;
-            }
-            self.take_in(key, ctx);
         }
     }
 }

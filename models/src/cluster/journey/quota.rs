@@ -45,6 +45,7 @@ impl Cluster {
         if let Some(next) = pod.servers.resume(now) {
             ctx.schedule_at(next.at, Event::SharingCompletes { pod: id, epoch: next.epoch });
         }
+        self.accept_next(id, ctx);
         self.accept_arrived(id, ctx);
         self.meter_cpu(id, ctx);
     }

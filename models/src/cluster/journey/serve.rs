@@ -35,14 +35,25 @@ impl Cluster {
             }
             Process::Gone => return self.lose(key, Outcome::Blackhole, ctx),
         }
+        if self.workloads[pod.workload].max_connections.is_some() {
+            return self.admit_if_accepted(key, ctx);
+        }
         if request.phase.is_handshake() {
             return self.replies(key, ctx);
         }
-        if self.workloads[pod.workload].max_connections.is_some() && self.waits_for_accept(key, ctx) {
+        request.enter(now);
+        self.take_in(key, ctx);
+    }
+
+    /// The same, at a Pod that accepts only so many connections.
+    fn admit_if_accepted(&mut self, key: Key, ctx: &mut Ctx<'_>) {
+        if self.waits_for_accept(key, ctx) {
             return;
         }
         let Some(request) = self.requests.get_mut(key) else { return };
-        request.enter(now);
+        if !request.phase.is_handshake() {
+            request.enter(ctx.now());
+        }
         self.take_in(key, ctx);
     }
 
