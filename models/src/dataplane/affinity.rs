@@ -6,7 +6,7 @@
 
 use super::address::VirtualServer;
 use crate::ids::PodId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -14,8 +14,8 @@ use svcsim_engine::{SimDuration, SimTime};
 #[derive(Clone, Debug, Default)]
 pub struct Affinity {
     entries: BTreeMap<(VirtualServer, IpAddr), Entry>,
-    /// Who is on the list of an endpoint, and since when, where lists have a limit.
-    lists: BTreeMap<(VirtualServer, PodId), BTreeSet<(SimTime, IpAddr)>>,
+    /// Who is on the list of an endpoint, and when it last opened a connection to it, where lists have a limit.
+    lists: BTreeMap<(VirtualServer, PodId), BTreeMap<IpAddr, SimTime>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +35,17 @@ impl Affinity {
     /// `client` opened a connection to `pod`: only first packets reach the rules, so only they refresh. Where a list of clients of
     /// one endpoint has room for `most`, the one that was refreshed longest ago makes room.
     pub fn refresh(&mut self, server: VirtualServer, client: IpAddr, pod: PodId, most: Option<usize>, now: SimTime) {
-        let last = self.entries.insert((server, client), Entry { pod, refreshed: now });
+        self.entries.insert((server, client), Entry { pod, refreshed: now });
         let Some(most) = most else { return };
         let list = self.lists.entry((server, pod)).or_default();
-        if let Some(last) = last.filter(|last| last.pod == pod) {
-            list.remove(&(last.refreshed, client));
-        }
-        list.insert((now, client));
+        list.insert(client, now);
         if list.len() > most
-            && let Some((since, oldest)) = list.pop_first()
-            && self.entries.get(&(server, oldest)).is_some_and(|e| e.pod == pod && e.refreshed == since)
+            && let Some((_, oldest)) = list.iter().map(|(client, since)| (*since, *client)).min()
         {
-            self.entries.remove(&(server, oldest));
+            list.remove(&oldest);
+            if self.entries.get(&(server, oldest)).is_some_and(|e| e.pod == pod) {
+                self.entries.remove(&(server, oldest));
+            }
         }
     }
 }
@@ -69,5 +68,19 @@ mod tests {
         connects(4, 1, 5);
         let found = |n: u8| affinity.of(server, client(n), SimDuration::from_secs(100), at(6));
         assert_eq!([1, 2, 3, 4].map(found), [Some(PodId(0)), None, Some(PodId(0)), Some(PodId(1))]);
+    }
+
+    /// Who went to another Pod and came back has one place on the list, not two.
+    #[test]
+    fn who_comes_back_has_one_place() {
+        let (mut affinity, server) =
+            (Affinity::default(), VirtualServer { service: crate::ids::ServiceId(0), port: 0, address: super::super::Address::ClusterIP });
+        let client = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let at = |s: u64| SimTime::ZERO + SimDuration::from_secs(s);
+        for (s, (n, pod)) in (0..).zip([(1, 0), (1, 1), (1, 0), (2, 0)]) {
+            affinity.refresh(server, client(n), PodId(pod), Some(2), at(s));
+        }
+        let found = |n: u8| affinity.of(server, client(n), SimDuration::from_secs(100), at(9));
+        assert_eq!([1, 2].map(found), [Some(PodId(0)); 2]);
     }
 }
