@@ -13,8 +13,7 @@ use svcsim_models::spec::ClusterSpec;
 pub(crate) fn diverge(args: &DivergeArgs) -> Result<(), Failure> {
     let ((a, seed_a), (b, seed_b)) = (side(&args.a, "A")?, side(&args.b, "B")?);
     let streams = |seed| Streams::new(seed, u64::from(args.replication));
-    let wrong = |e: svcsim_models::spec::SpecError| Failure::from(InputError::new(e.field.clone(), e.problem.clone(), e.fix.clone()));
-    match first_divergence([&a, &b], [&streams(seed_a), &streams(seed_b)], &|| true).map_err(wrong)? {
+    match first_divergence([&a, &b], [&streams(seed_a), &streams(seed_b)]).map_err(|e| Failure::Failed(e.to_string()))? {
         None => println!("The two runs are the same, event by event."),
         Some(found) => print!("{}", told(&found)),
     }

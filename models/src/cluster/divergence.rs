@@ -3,15 +3,11 @@
 use super::run::CONNECT_FAILS;
 use super::{Cluster, Ctx, Event};
 use crate::spec::{ClusterSpec, SpecError};
-use std::collections::VecDeque;
 use svcsim_engine::random::Streams;
 use svcsim_engine::{Model, SimTime, Simulation};
 
 /// Events that are told before the one that differs.
-const CONTEXT: usize = 12;
-/// Events between two looks at whether to go on.
-const EVENTS_A_LOOK: u64 = 1 << 16;
-
+const CONTEXT: u64 = 12;
 /// Where two runs part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
@@ -23,37 +19,38 @@ pub struct Divergence {
     pub then: [Option<(SimTime, String)>; 2],
 }
 
-/// Runs both until they part; `Ok(None)` if they never do. `keep_going` is asked now and then: if it says no, they have not parted yet.
+/// Runs both until they part; none if they never do.
 ///
 /// # Errors
 /// What is wrong with one of the specs.
-pub fn first_divergence(
-    specs: [&ClusterSpec; 2],
-    streams: [&Streams; 2],
-    keep_going: &dyn Fn() -> bool,
-) -> Result<Option<Divergence>, SpecError> {
-    let [mut a, mut b] = [Watched::run(specs[0], streams[0])?, Watched::run(specs[1], streams[1])?];
+pub fn first_divergence(specs: [&ClusterSpec; 2], streams: [&Streams; 2]) -> Result<Option<Divergence>, SpecError> {
     let longest = specs.map(|s| s.run.duration).into_iter().max().unwrap_or_default();
     let end = SimTime::ZERO + longest * 2 + CONNECT_FAILS;
-    let mut before = VecDeque::new();
+    let [mut a, mut b] = [Watched::run(specs[0], streams[0])?, Watched::run(specs[1], streams[1])?];
     for same in 0.. {
-        if same % EVENTS_A_LOOK == 0 && !keep_going() {
-            break;
-        }
         let steps = [a.step(end), b.step(end)];
         if steps[0] != steps[1] {
-            let tell =
-                |sim: &Simulation<Watched>, step: Option<(SimTime, Event)>| step.map(|(at, event)| (at, sim.model.cluster.tells(event)));
+            let tell = |sim: &Simulation<Watched>, step: Option<(SimTime, Event)>| {
+                let (at, event) = step?;
+                Some((at, sim.model.cluster.tells(event)))
+            };
             let then = [tell(&a, steps[0]), tell(&b, steps[1])];
-            return Ok(Some(Divergence { same, before: before.into(), then }));
+            return Ok(Some(Divergence { same, before: before(specs[0], streams[0], same, end)?, then }));
         }
-        let Some((at, event)) = steps[0] else { break };
-        if before.len() == CONTEXT {
-            before.pop_front();
+        if steps[0].is_none() {
+            break;
         }
-        before.push_back((at, a.model.cluster.tells(event)));
     }
     Ok(None)
+}
+
+/// The last of the first `same` events, told as they happen: what they are about may be over soon.
+fn before(spec: &ClusterSpec, streams: &Streams, same: u64, end: SimTime) -> Result<Vec<(SimTime, String)>, SpecError> {
+    let mut sim = Watched::run(spec, streams)?;
+    let untold = same.saturating_sub(CONTEXT);
+    (0..untold).for_each(|_| drop(sim.step(end)));
+    let told = (untold..same).map_while(|_| sim.step(end).map(|(at, event)| (at, sim.model.cluster.tells(event))));
+    Ok(told.collect())
 }
 
 /// A cluster whose last event is remembered.
