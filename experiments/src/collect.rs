@@ -432,7 +432,7 @@ pub(crate) fn warnings(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) 
             }
         }
     }
-    lints.retain(|(lint, points)| points.len() == specs.len() || !lint.is_of_no_effect());
+    lints.retain(|(lint, points)| points.len() == specs.len() || !lint.of_no_effect);
     for (lint, points) in lints {
         let place = loaded.line(&lint.field).map_or(String::new(), |line| format!(" (line {line})"));
         let concerns = if points.len() == specs.len() { String::new() } else { format!(" [{}]", points.join("; ")) };

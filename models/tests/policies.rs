@@ -337,7 +337,7 @@ fn settings_that_change_nothing_are_told() {
     let told = |set: &dyn Fn(&mut TrafficSpec)| {
         let mut spec = queues(3, 2, 100.0, PolicySpec::by_name("roundRobin").expect("it is one"));
         set(source(&mut spec));
-        lint(&spec).into_iter().map(|l| (l.field.clone(), l.is_of_no_effect())).collect::<Vec<_>>()
+        lint(&spec).into_iter().map(|l| (l.field, l.of_no_effect)).collect::<Vec<_>>()
     };
     let balancing = |t: &mut TrafficSpec, set: &dyn Fn(&mut BalancingSpec)| set(t.balancing.as_mut().expect("it balances"));
     assert_eq!(told(&|_| ()), []);

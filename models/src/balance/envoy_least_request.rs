@@ -5,6 +5,7 @@
 //! Source: Envoy `least_request_lb.cc` (`unweightedHostPickNChoices`, `hostWeight`), `choice_count` 2, `active_request_bias` 1.
 
 use super::edf::Schedule;
+use super::seen::alike;
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
 use schemars::JsonSchema;
@@ -53,7 +54,7 @@ pub struct EnvoyLeastRequest {
 
 impl Picker for EnvoyLeastRequest {
     fn changed(&mut self, hosts: &[Host], _before: &[Option<usize>], _now: SimTime) {
-        self.alike = hosts.windows(2).all(|pair| pair[0].weight == pair[1].weight);
+        self.alike = alike(hosts);
         self.schedule = None;
     }
 

@@ -3,6 +3,7 @@
 //!
 //! As HAProxy's `random(1)` (`lb_chash.c`) it heeds weights, where there are any; Envoy's `RANDOM` (`random_lb.cc`) does not.
 
+use super::seen::alike;
 use super::{Ask, Host, Knows, Picker};
 use crate::spec::SpecError;
 use schemars::JsonSchema;
@@ -33,7 +34,7 @@ pub struct Random {
 
 impl Picker for Random {
     fn changed(&mut self, hosts: &[Host], _before: &[Option<usize>], _now: SimTime) {
-        self.alike = hosts.windows(2).all(|pair| pair[0].weight == pair[1].weight);
+        self.alike = alike(hosts);
     }
 
     fn pick(&mut self, ask: &Ask<'_>, stream: &mut Stream) -> Option<usize> {

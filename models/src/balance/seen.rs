@@ -24,6 +24,11 @@ pub struct Host {
     pub active: u32,
 }
 
+/// Whether all hosts have one weight.
+pub(super) fn alike(hosts: &[Host]) -> bool {
+    hosts.windows(2).all(|pair| pair[0].weight == pair[1].weight)
+}
+
 /// One request that asks for a host.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {

@@ -12,16 +12,13 @@ pub struct Lint {
     pub field: String,
     /// What was found, and why it matters.
     pub problem: String,
+    /// Whether it is about a setting that has no effect: in a sweep that is only odd if it has none at any point.
+    pub of_no_effect: bool,
 }
 
 impl Lint {
-    /// Ends what is found of a setting that has no effect.
-    const NO_EFFECT: &str = ": this changes nothing";
-
-    /// Whether it is about a setting that has no effect: in a sweep that is only odd if it has none at any point.
-    #[must_use]
-    pub fn is_of_no_effect(&self) -> bool {
-        self.problem.ends_with(Self::NO_EFFECT)
+    const fn new(field: String, problem: String) -> Self {
+        Self { field, problem, of_no_effect: false }
     }
 }
 
@@ -29,7 +26,7 @@ impl Lint {
 #[must_use]
 pub fn lint(spec: &ClusterSpec) -> Vec<Lint> {
     let mut lints = Vec::new();
-    let mut say = |field: String, problem: String| lints.push(Lint { field, problem });
+    let mut say = |field: String, problem: String| lints.push(Lint::new(field, problem));
     for s in &spec.services {
         let called: Vec<&String> = spec.traffic.iter().filter(|(_, t)| t.to == s.name).map(|(name, _)| name).collect();
         if called.is_empty() {
@@ -115,7 +112,7 @@ fn blocked_for_ever<'a>(spec: &'a ClusterSpec, name: &str, event: &EventSpec) ->
         pods_of(spec, w),
         w.name
     );
-    Some(Lint { field: format!("events.{name}.do.{field}"), problem })
+    Some(Lint::new(format!("events.{name}.do.{field}"), problem))
 }
 
 /// The first few of `names`.

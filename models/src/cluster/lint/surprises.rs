@@ -46,11 +46,11 @@ impl Call<'_> {
     }
 
     fn at_service(&self, field: &str, problem: String) -> Option<Lint> {
-        Some(Lint { field: format!("{}.spec.{field}", self.service().field), problem })
+        Some(Lint::new(format!("{}.spec.{field}", self.service().field), problem))
     }
 
     fn at_traffic(&self, field: &str, problem: String) -> Option<Lint> {
-        Some(Lint { field: format!("traffic.{}.{field}", self.name), problem })
+        Some(Lint::new(format!("traffic.{}.{field}", self.name), problem))
     }
 
     /// Nodes that run a ready Pod of the Service at the start.
@@ -85,7 +85,8 @@ impl Call<'_> {
         let mut lints: Vec<Lint> = given
             .iter()
             .filter(|(unheeded, _, _)| *unheeded)
-            .filter_map(|(_, part, why)| self.at_traffic(&format!("balancing.{part}"), format!("the policy {why}{}", Lint::NO_EFFECT)))
+            .filter_map(|(_, part, why)| self.at_traffic(&format!("balancing.{part}"), format!("the policy {why}: this changes nothing")))
+            .map(|lint| Lint { of_no_effect: true, ..lint })
             .collect();
         if knows.hash && balancing.hash_on == HashOn::Key && self.source.keys.is_none() {
             let problem = "requests have no keys, so that all hash alike: one Pod gets all of a client's requests; give `keys:`";
@@ -128,7 +129,7 @@ impl Call<'_> {
              made for caches behind many addresses",
             self.pods()
         );
-        Some(Lint { field: "dataPlane.ipvs.scheduler".to_owned(), problem })
+        Some(Lint::new("dataPlane.ipvs.scheduler".to_owned(), problem))
     }
 
     /// Hints of a zone without Pods send its callers anywhere, and a zone with few Pods gets all of its callers.
