@@ -48,7 +48,9 @@ pub fn first_divergence(specs: [&ClusterSpec; 2], streams: [&Streams; 2]) -> Res
 fn before(spec: &ClusterSpec, streams: &Streams, same: u64, end: SimTime) -> Result<Vec<(SimTime, String)>, SpecError> {
     let mut sim = Watched::run(spec, streams)?;
     let untold = same.saturating_sub(CONTEXT);
-    (0..untold).for_each(|_| drop(sim.step(end)));
+    for _ in 0..untold {
+        sim.step(end);
+    }
     let told = (untold..same).map_while(|_| sim.step(end).map(|(at, event)| (at, sim.model.cluster.tells(event))));
     Ok(told.collect())
 }
