@@ -131,6 +131,8 @@ fn text(field: &Field) -> String {
     match field {
         Field::Null => String::new(),
         Field::Str(s) => s.clone(),
+        Field::Float(x) => x.to_string(),
+        Field::Double(x) => x.to_string(),
         Field::TimestampMillis(n) => seconds(*n, 3),
         Field::TimestampMicros(n) => seconds(*n, 6),
         other => other.to_string(),
