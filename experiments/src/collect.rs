@@ -4,13 +4,14 @@ use crate::design::Design;
 use crate::expect;
 use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
-use crate::measures;
+use crate::measures::{self, CONFIDENCE, SATURATED};
 use crate::output::tables::{
     About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Precision, Results, RunRow, SummaryRow,
     TimelineErrorRow, TimelineRow, VertexRow,
 };
+use crate::sensitivity;
+use crate::steady::{self, WarmUp};
 use crate::verbs::Planned;
-use crate::{sensitivity, steady};
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::stats::replications::interval_after_pilot;
@@ -22,8 +23,6 @@ use svcsim_models::network::{Network, Vertex, VertexKind};
 use svcsim_models::record::{Place, RunResult, SeriesResult, Window, around, spans};
 use svcsim_models::spec::ClusterSpec;
 
-/// Confidence of all intervals.
-const CONFIDENCE: f64 = 0.95;
 /// Points of a latency curve: enough for a figure, and its file stays small.
 const CURVE_POINTS: usize = 300;
 /// A quantile with fewer samples above it than this, pooled, is a guess.
@@ -38,14 +37,15 @@ pub(crate) struct Made {
     pub(crate) replications: u32,
     /// Why there are so many, where a pilot decided it.
     pub(crate) precision: Option<Precision>,
-    /// How the warm-up was found; empty where it was given.
-    pub(crate) warm_up_how: String,
+    /// The warm-up, where it was not given.
+    pub(crate) warm_up: Option<WarmUp>,
 }
 
 /// Everything the runs found, as tables. `runs` are in the design's order, so many for each point.
 pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResult], made: Made) -> Results {
-    let Made { replications, precision, warm_up_how } = made;
+    let Made { replications, precision, warm_up } = made;
     let Planned { loaded, design, claims, .. } = planned;
+    let (warm_up_how, unsteady) = warm_up.map_or_else(Default::default, |w| (w.how, w.warning));
     let about = About { replications, precision, warm_up_how, ..about(loaded, design, specs) };
     let mut results = Results { about, ..Results::default() };
     let map = Map::of(specs);
@@ -92,7 +92,7 @@ pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResul
     results.vertices = map.rows(specs);
     results.about.warnings.extend(numbers_to_doubt(&results));
     let short = results.about.precision.as_ref().filter(|p| !p.is_reached()).map(Precision::sentence);
-    results.about.warnings.extend(short);
+    results.about.warnings.extend(short.into_iter().chain(unsteady));
     results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
     results
@@ -452,7 +452,7 @@ fn numbers_to_doubt(results: &Results) -> Vec<String> {
         if row.metric == "in_flight_at_end" && row.mean > 0.0 {
             doubts.push(format!("{}: {:.0} requests on average had not ended when the run was given up", label(row.point), row.mean));
         }
-        if row.metric == "utilisation" && row.mean > 0.95 {
+        if row.metric == "utilisation" && row.mean > SATURATED {
             doubts.push(format!(
                 "{}: Pods were busy {:.0} % of the time: near or beyond saturation, where latencies depend on the run's length",
                 label(row.point),

@@ -8,7 +8,7 @@ use crate::design::Design;
 use crate::input::error::InputError;
 use crate::input::experiment::{ExpectSection, Experiment};
 use crate::input::tree;
-use crate::measures;
+use crate::measures::{self, CONFIDENCE};
 use crate::output::format::{interval, number, unit_of};
 use crate::output::tables::{About, Results, Verdict};
 use serde_json::Value;
@@ -16,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use svcsim_engine::SimDuration;
 use svcsim_engine::stats::t_interval;
 
-/// Confidence of the intervals that claims are judged by.
-const CONFIDENCE: f64 = 0.95;
 /// Cases that a verdict names one by one.
 const NAMED: usize = 4;
 

@@ -1,11 +1,17 @@
 //! What one run found, as named metrics: the only place where a metric gets its name and unit.
 
 use crate::input::experiment::SloSection;
+use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
 use svcsim_engine::stats::fairness::{cv, jain, max_over_mean};
 use svcsim_engine::stats::{Histogram, Tally};
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::{PodResult, RunResult, SeriesResult, Stretch};
+
+/// Confidence of intervals, unless something else is said.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+/// How busy Pods are beyond which a point has no steady state: its latencies depend on the length of the run.
+pub(crate) const SATURATED: f64 = 0.95;
 
 /// A metric's name, unit and value.
 pub(crate) type Measure = (String, &'static str, f64);
@@ -21,6 +27,12 @@ pub(crate) fn of_series(run: &RunResult, series: &SeriesResult, slo: Option<&Slo
 /// All metrics of a run that are of no series: what Nodes' views of the cluster were like.
 pub(crate) fn of_run(run: &RunResult) -> Vec<Measure> {
     existing(|say| tell_run(run, say))
+}
+
+/// All metrics of the whole of a run, by name.
+pub(crate) fn by_name(run: &RunResult, slo: Option<&SloSection>) -> BTreeMap<String, f64> {
+    let measures = of_series(run, &all_series(run), slo).into_iter().chain(of_run(run));
+    measures.map(|(name, _, value)| (name, value)).collect()
 }
 
 /// Names and units of all metrics that an experiment can have.

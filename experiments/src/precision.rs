@@ -5,22 +5,18 @@
 //! `engine/src/stats/replications.rs`. All points get as many as the one that needs most, so that they stay paired; points that
 //! are saturated decide nothing, since their numbers grow with the run.
 
-use crate::design::Design;
+use crate::design::{Design, MOST_UNITS};
 use crate::expect::unknown;
 use crate::input::error::InputError;
-use crate::input::experiment::{Experiment, PrecisionSection};
-use crate::measures;
+use crate::input::experiment::{Experiment, PrecisionSection, SloSection};
+use crate::measures::{self, CONFIDENCE, SATURATED};
 use crate::output::format::{number, percent};
 use crate::output::tables::Precision;
+use std::collections::BTreeMap;
 use svcsim_engine::stats::interval::Sample;
 use svcsim_engine::stats::replications::replications_by_stein;
-use svcsim_engine::stats::t_interval;
 use svcsim_models::record::RunResult;
 
-/// Confidence of the intervals that are to be narrow.
-pub(crate) const CONFIDENCE: f64 = 0.95;
-/// Busy Pods beyond which a point has no steady state to know.
-const SATURATED: f64 = 0.95;
 /// Fewest replications of a pilot that can be believed to know the spread.
 const FEWEST: u32 = 5;
 
@@ -47,15 +43,15 @@ pub(crate) fn check(experiment: &Experiment, design: &Design) -> Result<(), Inpu
         let problem = format!("{} replications are too few for a pilot; expected at least {FEWEST}", design.replications);
         return Err(InputError::new("design.replications", problem, "give 10, or leave `precision` out"));
     }
-    if precision.most < design.replications || u64::from(precision.most) * design.points.len() as u64 > 1_000_000 {
+    if precision.most < design.replications || u64::from(precision.most) * design.points.len() as u64 > MOST_UNITS {
         let problem = format!("{} for each of {} points; the pilot has {}", precision.most, design.points.len(), design.replications);
-        return error("most", problem, "give at least the pilot's, and at most a million runs in all");
+        return error("most", problem, &format!("give at least the pilot's, and at most {MOST_UNITS} runs in all"));
     }
     Ok(())
 }
 
 /// What a pilot says: how many replications there are to be, and why.
-pub(crate) fn decide(section: &PrecisionSection, design: &Design, pilot: &[RunResult]) -> Precision {
+pub(crate) fn decide(section: &PrecisionSection, slo: Option<&SloSection>, design: &Design, pilot: &[RunResult]) -> Precision {
     let width = section.relative_half_width.0 / 100.0;
     let mut decided = Precision {
         metrics: section.metrics.clone(),
@@ -66,12 +62,14 @@ pub(crate) fn decide(section: &PrecisionSection, design: &Design, pilot: &[RunRe
         ..Precision::default()
     };
     for (point, runs) in design.points.iter().zip(pilot.chunks(design.replications as usize)) {
-        if mean(&values(runs, "utilisation")).is_some_and(|busy| busy > SATURATED) {
+        let runs: Vec<BTreeMap<String, f64>> = runs.iter().map(|run| measures::by_name(run, slo)).collect();
+        let values = |metric: &str| runs.iter().filter_map(|run| run.get(metric).copied()).collect::<Vec<f64>>();
+        if Sample::of(&values("utilisation")).is_some_and(|busy| busy.mean > SATURATED) {
             decided.saturated.push(point.label());
             continue;
         }
         for metric in &section.metrics {
-            let values = values(runs, metric);
+            let values = values(metric);
             let size = Sample::of(&values).map_or(0.0, |s| s.mean.abs());
             // What is 0 in every run is known as well as can be.
             let known = values.iter().all(|v| *v == 0.0);
@@ -83,19 +81,6 @@ pub(crate) fn decide(section: &PrecisionSection, design: &Design, pilot: &[RunRe
     }
     decided.replications = decided.needed.min(u64::from(section.most)) as u32;
     decided
-}
-
-/// The values of a metric of the whole, of each run that has it.
-fn values(runs: &[RunResult], metric: &str) -> Vec<f64> {
-    let of = |run: &RunResult| {
-        let series = measures::all_series(run);
-        measures::of_series(run, &series, None).into_iter().find(|(name, _, _)| name == metric).map(|(_, _, value)| value)
-    };
-    runs.iter().filter_map(of).collect()
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    t_interval(values, CONFIDENCE).map(|i| i.mean)
 }
 
 impl Precision {

@@ -2,12 +2,10 @@
 
 use crate::design::sampling::rank_correlation;
 use crate::design::{Design, Sample, screening, variance};
+use crate::measures::CONFIDENCE;
 use crate::output::tables::{RunRow, SensitivityRow};
 use std::collections::BTreeMap;
 use svcsim_engine::stats::{Interval, t_interval};
-
-/// Confidence of the intervals of differences.
-const CONFIDENCE: f64 = 0.95;
 
 /// An index of a factor: its name, its value, and the ends of its interval, if it has one.
 type Index = (&'static str, f64, Option<(f64, f64)>);

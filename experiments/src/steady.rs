@@ -8,7 +8,6 @@
 use crate::design::Design;
 use crate::output::format::{number, percent};
 use svcsim_engine::SimDuration;
-use svcsim_engine::stats::interval::Interval;
 use svcsim_engine::stats::mser::mser5;
 use svcsim_engine::stats::stationarity::drift;
 use svcsim_models::record::RunResult;
@@ -22,8 +21,18 @@ const CONFIDENCE: f64 = 0.999;
 /// A drift that nobody minds, as a part of the mean.
 const SLIGHT: f64 = 0.02;
 
-/// The warm-up that runs of all points need, and how it was found.
-pub(crate) fn warm_up(design: &Design, specs: &[ClusterSpec], pilot: &[RunResult]) -> (SimDuration, String) {
+/// A warm-up that was found out.
+pub(crate) struct WarmUp {
+    /// As long as the point needs that needs most.
+    pub(crate) length: SimDuration,
+    /// How it was found.
+    pub(crate) how: String,
+    /// What to warn of: points without a steady part.
+    pub(crate) warning: Option<String>,
+}
+
+/// The warm-up that runs of all points need.
+pub(crate) fn warm_up(design: &Design, specs: &[ClusterSpec], pilot: &[RunResult]) -> WarmUp {
     let each = pilot.len() / design.points.len().max(1);
     let mut longest = (SimDuration::ZERO, String::new());
     let mut unsettled = Vec::new();
@@ -40,16 +49,16 @@ pub(crate) fn warm_up(design: &Design, specs: &[ClusterSpec], pilot: &[RunResult
             unsettled.push(point.label());
         }
     }
-    let mut how = format!(
+    let how = format!(
         "The warm-up of {} is MSER-5's over windows of {} pilot replications{}.",
         longest.0,
         each,
         if longest.1.is_empty() { String::new() } else { format!(", longest at {}", longest.1) }
     );
-    if !unsettled.is_empty() {
-        how.push_str(&format!(" It found no steady part of {}: give a longer run, or a fixed warmUp.", unsettled.join("; ")));
-    }
-    (longest.0, how)
+    let points = unsettled.join("; ");
+    let warning =
+        (!points.is_empty()).then(|| format!("run.warmUp: MSER-5 found no steady part of {points}: give a longer run, or a time"));
+    WarmUp { length: longest.0, how, warning }
 }
 
 /// What drifts at a point, behind the warm-up, in a sentence.
@@ -59,16 +68,15 @@ pub(crate) fn drifts(spec: &ClusterSpec, runs: &[RunResult]) -> Option<String> {
     }
     let measured: Option<Vec<Vec<f64>>> = runs.iter().map(|run| series(run, spec.run.warm_up)).collect();
     let measured = measured?;
-    let Interval { mean, low, high } = drift(&measured, CONFIDENCE)?;
+    let drift = drift(&measured, CONFIDENCE)?;
     let level = measured.iter().flatten().sum::<f64>() / measured.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-    let sure = low > 0.0 || high < 0.0;
-    if !sure || mean.abs() < SLIGHT * level {
+    if drift.contains(0.0) || drift.mean.abs() < SLIGHT * level {
         return None;
     }
-    let way = if mean > 0.0 { "above" } else { "below" };
+    let way = if drift.mean > 0.0 { "above" } else { "below" };
     Some(format!(
         "not steady: the median latency of the later half lies {} {way} the earlier half's (mean {} ms)",
-        percent(mean.abs() / level),
+        percent(drift.mean.abs() / level),
         number(level)
     ))
 }

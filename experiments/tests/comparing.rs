@@ -97,6 +97,31 @@ fn a_design_stops_when_it_knows_enough() {
 }
 
 #[test]
+fn the_start_is_cut_by_mser5_or_by_hand() {
+    let desk = with_design("  replications: 5\n");
+    let cut = |warm_up: &str, rate: &str| {
+        let text = desk
+            .text("work.yaml")
+            .replace("duration: 6s, warmUp: 1s, window: 1s", &format!("duration: 12s, warmUp: {warm_up}, window: 100ms"));
+        desk.write("cut.yaml", text.replace("1000/s", rate));
+        let out = format!("{}-{}", warm_up, rate.replace('/', ""));
+        desk.succeeds(&["run", "cut.yaml", "--quiet", "--out", &out]);
+        let about: serde_json::Value = serde_json::from_str(&desk.text(&format!("{out}/about.json"))).expect("JSON");
+        desk.succeeds(&["verify", &out]);
+        (about["warm_up_s"].as_f64().expect("seconds"), about["warnings"].to_string())
+    };
+    assert_eq!(cut("0", "1000/s").0, 0.0);
+    assert_eq!(cut("500ms", "1000/s").0, 0.5);
+    let (seconds, warnings) = cut("mser5", "1000/s");
+    assert!(seconds < 5.0 && !warnings.contains("no steady part"), "{seconds} {warnings}");
+    let (seconds, warnings) = cut("mser5", "1700/s");
+    assert!(seconds >= 5.0 && warnings.contains("MSER-5 found no steady part of as given"), "a line that grows: {seconds} {warnings}");
+    desk.write("wrong.yaml", desk.text("work.yaml").replace("warmUp: 1s", "warmUp: mser6"));
+    let said = desk.svcsim(&["check", "wrong.yaml"]);
+    assert!(said.code == Some(2) && said.err.contains("or `mser5`") && said.err.contains("wrong.yaml"), "{}", said.err);
+}
+
+#[test]
 fn targets_that_are_none_are_refused() {
     for (precision, part) in [
         ("{metrics: [latency_p98], relativeHalfWidth: 2%}", "did you mean `latency_p9"),
@@ -121,6 +146,12 @@ fn a_plan_is_the_least_value_that_is_known_to_do() {
     assert!(said.out.contains("\n  3: not met"), "{}", said.out);
     let runs = desk.text("results/work-plan/plan-runs.csv");
     assert!(runs.starts_with("value,replication,metric,number\n") && runs.contains("\n4,9,latency_p99,"), "{runs}");
+    // Nothing is overwritten: another search of the same experiment has a directory of its own.
+    let again = plan(&["--slo", "p99<60ms", "--vary", "deployments.web.spec.replicas", "--from", "4", "--to", "5"]);
+    assert!(again.code == Some(0) && again.out.contains("results/work-plan-2"), "{}{}", again.out, again.err);
+    assert_eq!(desk.text("results/work-plan/plan-runs.csv"), runs);
+    let said: serde_json::Value = serde_json::from_str(&desk.text("results/work-plan-2/plan.json")).expect("JSON");
+    assert_eq!((&said["answer"], &said["seed"]), (&4.into(), &1.into()));
     let none = plan(&["--slo", "p99<1ms", "--vary", "deployments.web.spec.replicas", "--from", "2", "--to", "4", "--out", "none"]);
     assert!(none.code == Some(1) && none.out.starts_with("No value of"), "{}", none.out);
     for (arguments, part) in [

@@ -2,9 +2,10 @@
 //! by construction (own random streams), and their means are near normal.
 
 use super::distributions::t_quantile;
+use serde::Serialize;
 
 /// A mean and where the true one lies with the confidence asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Sample mean.
     pub mean: f64,

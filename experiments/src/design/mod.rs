@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use svcsim_engine::random::{Stream, Streams, entity};
 
 /// Most work units (points times replications) of one experiment.
-const MOST_UNITS: u64 = 1_000_000;
+pub(crate) const MOST_UNITS: u64 = 1_000_000;
 
 /// Columns of the tables that have one for each factor too (`output/tables.rs`), as far as a factor could be called so.
 const COLUMNS: &str = "point replication series metric unit value mean ci_low ci_high confidence replications warning pod node zone \

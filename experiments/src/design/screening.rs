@@ -4,11 +4,9 @@
 //! Campolongo, Cariboni and Saltelli 2007, *An effective screening design for sensitivity analysis of large models*.
 
 use super::sampling::shuffle;
+use crate::measures::CONFIDENCE;
 use svcsim_engine::random::Stream;
 use svcsim_engine::stats::{Interval, t_interval};
-
-/// Confidence of all intervals.
-const CONFIDENCE: f64 = 0.95;
 
 /// Points of random walks through the grid of `levels` values from 0 to 1, of `factors` + 1 points each: a step changes one factor by
 /// `levels / 2` values, up or down, and each factor has one step, in any order. `levels` is even, so that all values are as frequent.

@@ -5,10 +5,9 @@
 //! (b) for first-order indices; (f), which is Jansen's (1999), for total ones.
 
 use super::sampling::sobol;
+use crate::measures::CONFIDENCE;
 use svcsim_engine::random::Stream;
 
-/// Confidence of all intervals.
-const CONFIDENCE: f64 = 0.95;
 /// Resamples of a bootstrap interval by percentiles: enough for its ends (Efron and Tibshirani 1993, section 19.3).
 const RESAMPLES: usize = 1_000;
 

@@ -12,9 +12,10 @@ use super::sampling::{SamplingSection, Scale, Selection};
 use super::topology;
 use super::trace;
 use super::tree;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -320,8 +321,8 @@ impl RunSection {
 }
 
 /// The start of a run that does not count: `5s`, or `mser5`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "String")]
 pub enum WarmUpSection {
     /// So long.
     Fixed(SimDuration),
@@ -335,11 +336,28 @@ impl Default for WarmUpSection {
     }
 }
 
-impl TryFrom<String> for WarmUpSection {
+/// What MSER-5 goes by in files.
+const MSER5: &str = "mser5";
+
+impl TryFrom<Value> for WarmUpSection {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        if text == "mser5" { Ok(Self::Mser5) } else { text.parse().map(Self::Fixed) }
+    fn try_from(value: Value) -> Result<Self, String> {
+        if value == MSER5 {
+            return Ok(Self::Mser5);
+        }
+        SimDuration::deserialize(value).map(Self::Fixed).map_err(|e| format!("{e}; or `{MSER5}`"))
+    }
+}
+
+impl JsonSchema for WarmUpSection {
+    fn schema_name() -> Cow<'static, str> {
+        "WarmUp".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let time = generator.subschema_for::<SimDuration>();
+        json_schema!({ "description": "The start of a run that does not count.", "anyOf": [time, { "const": MSER5 }] })
     }
 }
 
@@ -347,7 +365,7 @@ impl From<WarmUpSection> for String {
     fn from(warm_up: WarmUpSection) -> Self {
         match warm_up {
             WarmUpSection::Fixed(time) => time.to_string(),
-            WarmUpSection::Mser5 => "mser5".to_owned(),
+            WarmUpSection::Mser5 => MSER5.to_owned(),
         }
     }
 }

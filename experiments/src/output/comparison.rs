@@ -3,6 +3,7 @@
 use super::format::{interval, number, percent, unit_of};
 use super::tables::{Results, TimelineRow};
 use super::view::{ALL, Case, View};
+use crate::measures::SATURATED;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::interval::{Interval, Sample};
@@ -58,33 +59,17 @@ pub(crate) struct Difference {
     pub(crate) a: f64,
     pub(crate) b: f64,
     /// Of B - A, with its interval; none with fewer than two replications of both.
-    pub(crate) difference: Option<Ends>,
+    pub(crate) difference: Option<Interval>,
     /// The interval that unpaired runs of the same length would have, and how many times as many of them the same width takes.
-    pub(crate) unpaired: Option<Ends>,
+    pub(crate) unpaired: Option<Interval>,
     pub(crate) variance_reduction: Option<f64>,
     /// Why a reader must not build on it.
     pub(crate) doubt: String,
 }
 
-/// An interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Ends {
-    pub(crate) mean: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-}
-
-impl From<Interval> for Ends {
-    fn from(i: Interval) -> Self {
-        Self { mean: i.mean, low: i.low, high: i.high }
-    }
-}
-
-impl Ends {
-    /// Whether 0 is outside.
-    fn is_sure(&self) -> bool {
-        self.low > 0.0 || self.high < 0.0
-    }
+/// Whether an interval shows a difference.
+fn is_sure(interval: &Interval) -> bool {
+    !interval.contains(0.0)
 }
 
 /// Windows in a row in which a metric differs the same way.
@@ -105,7 +90,7 @@ pub(crate) struct PodDifference {
     /// Shares of the requests, means over replications.
     pub(crate) a: f64,
     pub(crate) b: f64,
-    pub(crate) difference: Ends,
+    pub(crate) difference: Interval,
 }
 
 /// Compares `metrics`, or the usual ones if none are named.
@@ -143,7 +128,7 @@ fn known(values: &BTreeMap<u32, f64>) -> BTreeMap<u32, f64> {
 
 /// What is said of the metric on either side that keeps it from being judged.
 fn doubt(a: &View<'_>, of_a: &Case, b: &View<'_>, of_b: &Case, metric: &str) -> String {
-    let saturated = |view: &View<'_>, case: &Case| view.mean(case, "utilisation").is_some_and(|u| u > 0.95);
+    let saturated = |view: &View<'_>, case: &Case| view.mean(case, "utilisation").is_some_and(|u| u > SATURATED);
     let said = |view: &View<'_>, case: &Case| view.row(case, metric).map_or(String::new(), |r| r.warning.clone());
     let of = |view: &View<'_>, case: &Case| match (saturated(view, case) && metric.starts_with("latency"), said(view, case)) {
         (true, _) => "Pods are saturated: it depends on the length of the run".to_owned(),
@@ -163,7 +148,7 @@ fn differ(
     doubt: &str,
 ) -> Difference {
     let mean = |values: &BTreeMap<u32, f64>| values.values().sum::<f64>() / values.len().max(1) as f64;
-    let alone = welch(&all(b), &all(a), confidence).map(|(interval, _)| interval.into());
+    let alone = welch(&all(b), &all(a), confidence).map(|(interval, _)| interval);
     let (difference, unpaired, variance_reduction) = match of_pairs(a, b, confidence).filter(|_| together) {
         Some((ends, reduction)) => (Some(ends), alone, reduction),
         None => (alone, None, None),
@@ -177,14 +162,14 @@ fn all(values: &BTreeMap<u32, f64>) -> Vec<f64> {
 }
 
 /// B - A over the replications that both have, and what the pairing gained.
-fn of_pairs(a: &BTreeMap<u32, f64>, b: &BTreeMap<u32, f64>, confidence: f64) -> Option<(Ends, Option<f64>)> {
+fn of_pairs(a: &BTreeMap<u32, f64>, b: &BTreeMap<u32, f64>, confidence: f64) -> Option<(Interval, Option<f64>)> {
     let (b, a): (Vec<f64>, Vec<f64>) = b.iter().filter_map(|(r, b)| a.get(r).map(|a| (*b, *a))).unzip();
-    paired(&b, &a, confidence).map(|p| (p.difference.into(), p.variance_reduction))
+    paired(&b, &a, confidence).map(|p| (p.difference, p.variance_reduction))
 }
 
 /// The interval of B - A of values by replication, paired where they belong together.
-fn ends(a: &BTreeMap<u32, f64>, b: &BTreeMap<u32, f64>, together: bool, confidence: f64) -> Option<Ends> {
-    if together { of_pairs(a, b, confidence).map(|(ends, _)| ends) } else { welch(&all(b), &all(a), confidence).map(|(i, _)| i.into()) }
+fn ends(a: &BTreeMap<u32, f64>, b: &BTreeMap<u32, f64>, together: bool, confidence: f64) -> Option<Interval> {
+    if together { of_pairs(a, b, confidence).map(|(ends, _)| ends) } else { welch(&all(b), &all(a), confidence).map(|(i, _)| i) }
 }
 
 /// When p99 latency and losses differ, as far as all windows' intervals that hold together show.
@@ -225,7 +210,7 @@ fn stretches(
     let mut found: Vec<(Stretch, u32)> = Vec::new();
     for (start, (width, rows)) in &of_a {
         let Some((_, others)) = of_b.get(start) else { continue };
-        let Some(ends) = ends(&values(rows), &values(others), together, each).filter(Ends::is_sure) else { continue };
+        let Some(ends) = ends(&values(rows), &values(others), together, each).filter(is_sure) else { continue };
         let from_s = *start as f64 / 1e9;
         match found.last_mut() {
             Some((last, n)) if (last.to_s - from_s).abs() < 1e-6 && last.difference.signum() == ends.mean.signum() => {
@@ -257,7 +242,7 @@ fn pods(a: &Side, b: &Side, together: bool, confidence: f64) -> Vec<PodDifferenc
         .iter()
         .filter_map(|(pod, va)| {
             let vb = of_b.get(pod)?;
-            let difference = ends(va, vb, together, each).filter(Ends::is_sure)?;
+            let difference = ends(va, vb, together, each).filter(is_sure)?;
             Some(PodDifference { pod: pod.clone(), a: mean(va), b: mean(vb), difference })
         })
         .collect();
@@ -317,13 +302,13 @@ impl Difference {
             return format!("{metric}: the same in every replication, {}.", interval(*a, None, unit));
         }
         let gain = match (self.unpaired, self.variance_reduction) {
-            (Some(u), _) if d.is_sure() && !u.is_sure() => {
+            (Some(u), _) if is_sure(&d) && !is_sure(&u) => {
                 format!(" Unpaired runs of this length would not have shown it: [{}, {}].", signed(u.low, unit), signed(u.high, unit))
             }
             (_, Some(times)) if times >= 2.0 => format!(" Unpaired, it would take {} times the runs.", number(times)),
             _ => String::new(),
         };
-        if d.is_sure() {
+        if is_sure(&d) {
             let word = if d.mean > 0.0 { "higher" } else { "lower" };
             format!("{metric}: B is {word}, {values}: {by}{part}.{gain}")
         } else {
@@ -352,7 +337,7 @@ mod tests {
         let b = values(&[101.1, 141.3, 80.7, 121.3, 60.7]);
         let d = differ("latency_p99", "ms", &a, &b, true, 0.95, "");
         let (difference, unpaired) = (d.difference.expect("five"), d.unpaired.expect("five"));
-        assert!(difference.is_sure() && !unpaired.is_sure(), "{difference:?} {unpaired:?}");
+        assert!(is_sure(&difference) && !is_sure(&unpaired), "{difference:?} {unpaired:?}");
         assert!((difference.mean - 1.02).abs() < 1e-9, "{difference:?}");
         let sentence = d.sentence();
         assert!(sentence.starts_with("latency_p99: B is higher, 101 ms instead of 100 ms: +1.02 ms"), "{sentence}");

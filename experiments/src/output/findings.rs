@@ -5,6 +5,7 @@
 //! Student-t interval excludes 0. Where several cases are compared with the best, the intervals are widened (Bonferroni), so that all
 //! of them hold together with the stated confidence.
 
+use crate::measures::{CONFIDENCE, SATURATED};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -44,8 +45,6 @@ pub(crate) enum Kind {
     Caution,
 }
 
-/// Confidence of all intervals together.
-const CONFIDENCE: f64 = 0.95;
 /// Cases named one by one in a sentence.
 const NAMED: usize = 4;
 /// Differences of latency below this part of the best are visible but do not decide.
@@ -480,7 +479,7 @@ fn evenness(view: &View<'_>, balance: Option<&Ranking>) -> Option<Finding> {
 
 fn saturation(view: &View<'_>) -> Option<Finding> {
     let full: Vec<String> =
-        view.cases.iter().filter(|c| view.mean(c, "utilisation").is_some_and(|u| u >= 0.95)).map(Case::quoted).collect();
+        view.cases.iter().filter(|c| view.mean(c, "utilisation").is_some_and(|u| u > SATURATED)).map(Case::quoted).collect();
     if full.is_empty() {
         return None;
     }

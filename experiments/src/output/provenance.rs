@@ -123,9 +123,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// `out`, or `results/<name>`. Results of another experiment are never overwritten: an `out` that holds some
+    /// `out`, or `results/<name>`, of what is made of an experiment. Results of another experiment are never overwritten: an `out` that holds some
     /// is refused, and beside a default that does the next free name is taken.
-    pub(crate) fn find(out: Option<&Path>, loaded: &Loaded) -> Result<Self, Failure> {
+    pub(crate) fn find(out: Option<&Path>, name: &str, loaded: &Loaded) -> Result<Self, Failure> {
         let experiment = sha256(loaded.resolved_yaml().as_bytes());
         // What a killed run left half written is in nobody's way.
         let is_part = |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(PART));
@@ -146,7 +146,7 @@ impl Place {
             }
             return Ok(Self { dir: dir.to_owned(), note: String::new() });
         }
-        let default = Path::new("results").join(&loaded.experiment.metadata.name);
+        let default = Path::new("results").join(name);
         let numbered = |n: u32| if n == 1 { default.clone() } else { PathBuf::from(format!("{}-{n}", default.display())) };
         let dir = (1..).map(numbered).find(|dir| free(dir)).unwrap_or_else(|| default.clone());
         let kept = format!(" {} holds another experiment's results and was left as it is.", default.display());
@@ -187,7 +187,9 @@ impl Place {
             for stale in parts.map(|e| e.path()).filter(|path| path != part) {
                 std::fs::remove_dir_all(stale)?;
             }
-            std::fs::rename(part.join(FILE), self.dir.join(FILE))?;
+            if part.join(FILE).exists() {
+                std::fs::rename(part.join(FILE), self.dir.join(FILE))?;
+            }
             return std::fs::remove_dir(part);
         }
         if let (Ok(old), Ok(new)) = (Provenance::read(&self.dir), Provenance::read(part))

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use svcsim_engine::SimDuration;
 use svcsim_engine::random::{Streams, entity};
+use svcsim_engine::stats::fairness::chi_square;
 use svcsim_models::cluster::{Outcome, run};
 use svcsim_models::dataplane::{DataPlaneSpec, SyncSpec, iptables};
 use svcsim_models::record::RunResult;
@@ -237,9 +238,8 @@ fn measure(result: &RunResult, pods: usize) -> BTreeMap<&'static str, f64> {
 /// How uneven so many Pods were served: squares of what they are off the mean, over the mean; of the sum the cube root, which is
 /// nearly normal (Wilson and Hilferty 1931).
 fn unevenness(served: &[f64], pods: usize) -> f64 {
-    let mean = served.iter().sum::<f64>() / pods.max(1) as f64;
-    let idle = pods.saturating_sub(served.len()) as f64 * mean;
-    libm::cbrt(served.iter().map(|n| (n - mean) * (n - mean) / mean).sum::<f64>() + idle)
+    let idle = std::iter::repeat_n(0.0, pods.saturating_sub(served.len()));
+    libm::cbrt(chi_square(&served.iter().copied().chain(idle).collect::<Vec<_>>()).unwrap_or(f64::NAN))
 }
 
 /// What a script makes happen, as one of the events of experiments.

@@ -1,6 +1,6 @@
 //! `svcsim compare`: is B better than A, and by how much?
 
-use super::Failure;
+use super::{Failure, path_and_point};
 use crate::cli::{CompareArgs, Format};
 use crate::expect::unknown;
 use crate::input::error::InputError;
@@ -8,7 +8,7 @@ use crate::output::Results;
 use crate::output::comparison::{Comparison, Side, compare as differences};
 use crate::output::provenance::Provenance;
 use serde_json::json;
-use std::path::Path;
+use svcsim_engine::stats::simultaneous::bonferroni_confidence;
 
 /// Compares two design points, or all those that two results directories have in common.
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
@@ -21,7 +21,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         }
     }
     // All points together are as sure as one alone.
-    let confidence = 1.0 - (1.0 - args.confidence) / all.len() as f64;
+    let confidence = bonferroni_confidence(all.len() as u64, args.confidence);
     let found: Vec<Comparison> = all.iter().map(|(a, b)| differences(a, b, &args.metrics, confidence)).collect();
     match args.format {
         Format::Json => println!("{}", json!({ "comparisons": found })),
@@ -42,11 +42,7 @@ struct Named {
 
 impl Named {
     fn read(text: &str, field: &str) -> Result<Self, Failure> {
-        let (dir, point) = match text.rsplit_once(':') {
-            Some((dir, point)) if !Path::new(text).is_dir() => (dir, Some(point)),
-            _ => (text, None),
-        };
-        let dir = Path::new(dir);
+        let (dir, point) = path_and_point(text);
         let provenance = Provenance::read(dir).map_err(|e| wrong(field, e))?;
         let altered = provenance.differences(dir);
         if !altered.is_empty() {

@@ -1,9 +1,8 @@
 //! `svcsim diverge`: where do two runs part? The first event that differs, and what came before it.
 
-use super::{Failure, plan};
+use super::{Failure, path_and_point, plan};
 use crate::cli::DivergeArgs;
 use crate::input::error::InputError;
-use std::path::Path;
 use svcsim_engine::SimTime;
 use svcsim_engine::random::Streams;
 use svcsim_models::cluster::{Divergence, first_divergence};
@@ -22,11 +21,7 @@ pub(crate) fn diverge(args: &DivergeArgs) -> Result<(), Failure> {
 
 /// An experiment file, or a results directory for the one in it, with `:POINT` if it is not the first.
 fn side(text: &str, field: &str) -> Result<(ClusterSpec, u64), Failure> {
-    let (path, point) = match text.rsplit_once(':') {
-        Some((path, point)) if !Path::new(text).exists() => (path, Some(point)),
-        _ => (text, None),
-    };
-    let path = Path::new(path);
+    let (path, point) = path_and_point(text);
     let file = if path.is_dir() { path.join("experiment.yaml") } else { path.to_owned() };
     let planned = plan(&file, &[])?;
     let n = planned.specs.len();

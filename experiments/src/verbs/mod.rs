@@ -95,6 +95,14 @@ pub(crate) struct Planned {
     pub(crate) claims: Vec<Claim>,
 }
 
+/// `PATH:POINT` in its parts, where PATH is one as far as the last colon; a path that exists is one with all its colons.
+pub(crate) fn path_and_point(text: &str) -> (&Path, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((path, point)) if !Path::new(text).exists() => (Path::new(path), Some(point)),
+        _ => (Path::new(text), None),
+    }
+}
+
 /// Reads an experiment and checks every point of its design.
 pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Failure> {
     let loaded = Loaded::read(path, sets)?;

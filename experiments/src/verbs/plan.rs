@@ -12,7 +12,7 @@ use crate::expect::{quantity, unknown};
 use crate::input::error::InputError;
 use crate::input::experiment::FactorSection;
 use crate::input::tree;
-use crate::measures;
+use crate::measures::{self, CONFIDENCE, SATURATED};
 use crate::output::format::{interval, unit_of};
 use crate::output::provenance::Place;
 use rayon::prelude::*;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use svcsim_engine::random::Streams;
 use svcsim_engine::stats::proportion::clopper_pearson;
+use svcsim_engine::stats::simultaneous::bonferroni_confidence;
 use svcsim_engine::stats::t_interval;
 use svcsim_models::cluster::run;
 use svcsim_models::spec::ClusterSpec;
@@ -28,10 +29,6 @@ use svcsim_models::spec::ClusterSpec;
 const STEPS: usize = 33;
 /// Most values that are searched: 14 halvings.
 const MOST_VALUES: i64 = 10_000;
-/// Confidence of everything that is said, together.
-const CONFIDENCE: f64 = 0.95;
-/// Busy Pods beyond which latency depends on the length of the run.
-const SATURATED: f64 = 0.95;
 
 /// One condition of an objective.
 struct Condition {
@@ -95,11 +92,10 @@ pub(crate) fn search(args: &PlanArgs) -> Result<(), Failure> {
     for value in [&values[0], &values[values.len() - 1]] {
         spec(&planned, args, value)?;
     }
-    let default = format!("results/{}-plan", planned.loaded.experiment.metadata.name);
-    let dir = args.out.clone().unwrap_or_else(|| default.into());
-    Place::find(Some(&dir), &planned.loaded)?;
+    let name = format!("{}-plan", planned.loaded.experiment.metadata.name);
+    let place = Place::find(args.out.as_deref(), &name, &planned.loaded)?;
     let looks = looks(values.len(), fewest, args.most);
-    let each = 1.0 - (1.0 - CONFIDENCE) / (looks * conditions.len()) as f64;
+    let each = bonferroni_confidence((looks * conditions.len()) as u64, CONFIDENCE);
     let mut tried: BTreeMap<usize, Tried> = BTreeMap::new();
     let mut attempt = |i: usize| -> Result<bool, Failure> {
         let found = examine(&planned, args, &values[i], &conditions, (fewest, args.most), each)?;
@@ -109,8 +105,9 @@ pub(crate) fn search(args: &PlanArgs) -> Result<(), Failure> {
     };
     let answer = halve(values.len(), args.largest, &mut attempt)?;
     let text = told(args, &conditions, &values, &tried, answer, each);
-    keep(&dir, &text, &tried, &conditions, &planned)?;
-    print!("{text}\nEvidence: {}\n", dir.display());
+    let answered = answer.map(|i| &values[i]);
+    keep(&place, &files(&text, args, &planned, &tried, answered)?)?;
+    print!("{text}\nEvidence: {}{}\n", place.dir.display(), place.note);
     if answer.is_some() { Ok(()) } else { Err(Failure::Reported) }
 }
 
@@ -211,9 +208,7 @@ fn examine(
         let one = |r: u32| -> Result<BTreeMap<String, f64>, Failure> {
             let streams = Streams::new(planned.design.seed, u64::from(r));
             let result = run(&spec, &streams, &|| true).map_err(|e| planned.loaded.locate(&e, &[]))?.ok_or(Failure::Interrupted)?;
-            let series = measures::all_series(&result);
-            let slo = planned.loaded.experiment.slo.as_ref();
-            Ok(measures::of_series(&result, &series, slo).into_iter().map(|(name, _, value)| (name, value)).collect())
+            Ok(measures::by_name(&result, planned.loaded.experiment.slo.as_ref()))
         };
         let more: Vec<_> = (runs.len() as u32..until).into_par_iter().map(one).collect::<Result<_, _>>()?;
         runs.extend(more);
@@ -304,41 +299,51 @@ fn is_monotone(tried: &BTreeMap<usize, Tried>, largest: bool) -> bool {
     !verdicts[first_met..].contains(&Verdict::NotMet)
 }
 
-/// Writes the answer and every run behind it.
-fn keep(
-    dir: &std::path::Path,
+/// The answer and every run behind it, as files.
+fn files(
     text: &str,
-    tried: &BTreeMap<usize, Tried>,
-    conditions: &[Condition],
+    args: &PlanArgs,
     planned: &Planned,
-) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{}: the evidence could not be written: {e}", dir.display()));
+    tried: &BTreeMap<usize, Tried>,
+    answer: Option<&Value>,
+) -> Result<[(&'static str, Vec<u8>); 4], Failure> {
+    let failed = |e: std::io::Error| Failure::Failed(format!("the evidence could not be written: {e}"));
     let mut runs = csv::Writer::from_writer(Vec::new());
-    let row = |runs: &mut csv::Writer<Vec<u8>>, cells: [String; 4]| runs.write_record(cells).map_err(|e| failed(e.into()));
-    row(&mut runs, ["value", "replication", "metric", "number"].map(str::to_owned))?;
+    runs.write_record(["value", "replication", "metric", "number"]).map_err(|e| failed(e.into()))?;
     for t in tried.values() {
         for (r, metrics) in t.runs.iter().enumerate() {
             for (metric, number) in metrics {
-                row(&mut runs, [tree::shown(&t.value), r.to_string(), metric.clone(), number.to_string()])?;
+                let row = [tree::shown(&t.value), r.to_string(), metric.clone(), number.to_string()];
+                runs.write_record(row).map_err(|e| failed(e.into()))?;
             }
         }
     }
-    let verdicts: Vec<Value> = tried
-        .values()
-        .map(|t| json!({"value": t.value, "verdict": t.verdict.words(), "runs": t.runs.len(), "saturated": t.saturated}))
-        .collect();
-    let answer = json!({"objective": conditions.iter().map(|c| c.text.clone()).collect::<Vec<_>>(), "values": verdicts});
-    let runs = runs.into_inner().map_err(|e| Failure::Failed(format!("{}: {e}", dir.display())))?;
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    for (name, bytes) in [
-        ("plan-runs.csv", runs),
-        ("plan.json", (serde_json::to_string_pretty(&answer).unwrap_or_default() + "\n").into_bytes()),
+    let verdict = |t: &Tried| json!({"value": t.value, "verdict": t.verdict.words(), "runs": t.runs.len(), "saturated": t.saturated});
+    let said = json!({
+        "objective": args.slo, "vary": args.vary, "answer": answer, "values": tried.values().map(verdict).collect::<Vec<_>>(),
+        "seed": planned.design.seed, "version": env!("CARGO_PKG_VERSION"),
+    });
+    Ok([
+        ("plan-runs.csv", runs.into_inner().map_err(|e| failed(e.into_error()))?),
+        ("plan.json", format!("{said:#}\n").into_bytes()),
         ("experiment.yaml", planned.loaded.resolved_yaml().into_bytes()),
         ("plan.txt", text.as_bytes().to_vec()),
-    ] {
-        std::fs::write(dir.join(name), bytes).map_err(failed)?;
-    }
-    Ok(())
+    ])
+}
+
+/// Writes files beside their place, then moves them there.
+fn keep(place: &Place, files: &[(&'static str, Vec<u8>)]) -> Result<(), Failure> {
+    let part = place.part();
+    let fill = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&part)?;
+        files.iter().try_for_each(|(name, bytes)| std::fs::write(part.join(name), bytes))?;
+        place.settle(&part)
+    };
+    fill().map_err(|e| {
+        // What is left of a failed attempt helps nobody.
+        let _ = std::fs::remove_dir_all(&part);
+        Failure::Failed(format!("{}: the evidence could not be written: {e}", place.dir.display()))
+    })
 }
 
 #[cfg(test)]

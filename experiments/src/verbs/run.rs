@@ -7,7 +7,8 @@ use crate::execute::execute;
 use crate::input::experiment::WarmUpSection;
 use crate::output::provenance::{Cost, Place, Provenance};
 use crate::output::{Results, findings};
-use crate::{precision, steady};
+use crate::precision;
+use crate::steady::{self, WarmUp};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut sets = args.sets.clone();
     sets.extend(args.seed.map(|seed| ("design.seed".to_owned(), Value::from(seed))));
     let planned = plan(&args.experiment, &sets)?;
-    let place = Place::find(args.out.as_deref(), &planned.loaded)?;
+    let place = Place::find(args.out.as_deref(), &planned.loaded.experiment.metadata.name, &planned.loaded)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // A second handler in one process cannot be set; then Ctrl-C ends the process at once, which is safe too.
@@ -59,38 +60,43 @@ pub(crate) fn simulate(
 ) -> Result<(Results, Cost), Failure> {
     let Planned { loaded, design, .. } = planned;
     let start = Instant::now();
-    let (specs, warm_up_how) = warmed_up(planned, threads, progress, interrupted)?;
+    let (specs, warm_up) = warmed_up(planned, threads, progress, interrupted)?;
     let run = |replications| execute(loaded, design, &specs, replications, threads, progress, interrupted);
     let pilot = run(0..design.replications)?;
-    let precision = loaded.experiment.design.precision.as_ref().map(|section| precision::decide(section, design, &pilot));
+    let precision = loaded
+        .experiment
+        .design
+        .precision
+        .as_ref()
+        .map(|section| precision::decide(section, loaded.experiment.slo.as_ref(), design, &pilot));
     let replications = precision.as_ref().map_or(design.replications, |p| p.replications);
     let more = run(design.replications..replications)?;
     let runs = joined(pilot, more, design.points.len());
     let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
     let events = runs.iter().map(|r| r.events).sum();
-    let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up_how });
+    let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up });
     Ok((
         results,
         Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
     ))
 }
 
-/// The specs with their warm-up, and how it was found where the experiment does not say how long it is.
+/// The specs with their warm-up, which is found out where the experiment does not say how long it is.
 fn warmed_up<'p>(
     planned: &'p Planned,
     threads: Option<usize>,
     progress: bool,
     interrupted: &AtomicBool,
-) -> Result<(Cow<'p, [ClusterSpec]>, String), Failure> {
+) -> Result<(Cow<'p, [ClusterSpec]>, Option<WarmUp>), Failure> {
     let Planned { loaded, design, specs, .. } = planned;
     if loaded.experiment.run.warm_up != WarmUpSection::Mser5 {
-        return Ok((Cow::Borrowed(specs), String::new()));
+        return Ok((Cow::Borrowed(specs), None));
     }
     let pilot = execute(loaded, design, specs, 0..steady::PILOT.min(design.replications), threads, progress, interrupted)?;
-    let (warm_up, how) = steady::warm_up(design, specs, &pilot);
+    let warm_up = steady::warm_up(design, specs, &pilot);
     let mut specs = specs.clone();
-    specs.iter_mut().for_each(|spec| spec.run.warm_up = warm_up);
-    Ok((Cow::Owned(specs), how))
+    specs.iter_mut().for_each(|spec| spec.run.warm_up = warm_up.length);
+    Ok((Cow::Owned(specs), Some(warm_up)))
 }
 
 /// The runs of each point: the first ones, then the others.

@@ -158,16 +158,13 @@ impl Default for NodeLifecycleSpec {
 }
 
 /// How long a run lasts and what of it is measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {
     /// Requests sent until here are simulated; all that were sent are then followed to their end.
     pub duration: SimDuration,
     /// Requests sent before this are simulated but not measured, so that the empty start does not count.
-    #[serde(default)]
     pub warm_up: SimDuration,
     /// Width of a window of the timeline.
-    #[serde(default = "defaults::window")]
     pub window: SimDuration,
 }
 
@@ -213,9 +210,6 @@ mod defaults {
     }
     pub(super) fn clients() -> u32 {
         10
-    }
-    pub(super) fn window() -> SimDuration {
-        SimDuration::from_secs(1)
     }
 }
 
