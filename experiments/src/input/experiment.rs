@@ -352,12 +352,12 @@ impl TryFrom<Value> for WarmUpSection {
 
 impl JsonSchema for WarmUpSection {
     fn schema_name() -> Cow<'static, str> {
-        "WarmUp".into()
+        "RunWarmUp".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let time = generator.subschema_for::<SimDuration>();
-        json_schema!({ "description": "The start of a run that does not count.", "anyOf": [time, { "const": MSER5 }] })
+        json_schema!({ "description": "The start of a run that does not count.", "anyOf": [time, { "const": MSER5, "description": "As MSER-5 finds it in pilot runs." }] })
     }
 }
 
