@@ -27,7 +27,7 @@ const LONGEST_SERIES: usize = 10_000_000;
 const MOST_BITS: u32 = 63;
 
 /// Parameters as a family names them; one that nobody reads would be another calculation.
-fn read<T: DeserializeOwned>(params: &Map<String, Value>) -> Result<T, String> {
+pub(super) fn read<T: DeserializeOwned>(params: &Map<String, Value>) -> Result<T, String> {
     T::deserialize(Value::Object(params.clone())).map_err(|e| format!("its parameters: {e}"))
 }
 
@@ -37,7 +37,7 @@ fn defined<const N: usize>(results: [(&str, Option<f64>); N]) -> Results {
 }
 
 /// All of `results`.
-fn all<const N: usize>(results: [(&str, Value); N]) -> Results {
+pub(super) fn all<const N: usize>(results: [(&str, Value); N]) -> Results {
     results.map(|(name, value)| (name.to_owned(), value)).into()
 }
 

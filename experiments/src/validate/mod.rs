@@ -4,11 +4,14 @@
 //! A family of vectors is one line in [`FAMILIES`] and one function in a file below, which makes a [`Plan`] of a vector's
 //! parameters; a family of calculations is one in [`FUNCTIONS`], whose function makes the results. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
 
+mod calls;
+mod draws;
 mod failures;
 mod functions;
 mod judge;
 mod queues;
 mod removals;
+mod selection;
 mod sources;
 mod testbed;
 mod world;
@@ -37,6 +40,12 @@ const FEWEST_REPLICATIONS: u64 = 20;
 /// Makes runs of a vector, or says why it cannot.
 type Plans = fn(&Vector, &Effort) -> Result<Plan, String>;
 
+/// Draws of a vector, or why there can be none.
+type Draws = fn(&Vector) -> Result<Box<Draw>, String>;
+
+/// The values of one draw, given its chance.
+type Draw = dyn Fn(&Streams) -> Result<BTreeMap<&'static str, f64>, String> + Sync;
+
 /// Every family of vectors that runs can express.
 const FAMILIES: &[(&str, Plans)] = &[
     ("M/M/1", queues::plan),
@@ -60,10 +69,21 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("least connections with only local knowledge", sources::plan),
     ("power of d choices (supermarket model)", sources::plan),
     ("join idle queue", sources::plan),
+    ("fork-join of two M/M/1", calls::fork_join),
+    ("fan-out, no queueing", calls::fan_out),
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),
     ("failing pods with delayed detection", failures::plan),
+];
+
+/// Every family of vectors in which nothing takes time: a policy chooses, and what it chose is counted.
+const DRAWS: &[(&str, Draws)] = &[
+    ("balls into bins / persistent connections", draws::balls),
+    ("two choices, static", draws::balls),
+    ("consistent-hash ring", draws::ring),
+    ("Maglev table statistics", draws::maglev),
+    ("session affinity with skewed clients", draws::skewed_clients),
 ];
 
 /// Every family of vectors that are calculations.
@@ -79,6 +99,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("replications needed", functions::replications),
     ("many comparisons at once", functions::simultaneous),
     ("log-linear histogram error bound", functions::buckets),
+    ("iptables probability chain", selection::iptables_chain),
+    ("nftables numgen random mod n", selection::nftables_numgen),
+    ("weighted round robin", selection::weighted_turns),
+    ("Maglev table", selection::maglev),
 ];
 
 /// How much of the suggested work is done, and by which random numbers.
@@ -111,6 +135,29 @@ struct Plan {
     share: f64,
     /// The value of each statistic in one replication.
     measure: Box<Measure>,
+}
+
+/// Runs in steady state.
+struct LongRuns {
+    /// Not measured, s.
+    warm_up: f64,
+    /// Of the whole run, s.
+    duration: f64,
+    replications: u64,
+    /// Requests done over requests suggested.
+    share: f64,
+}
+
+impl LongRuns {
+    /// The plan to run `spec` so, of which `measure` finds the statistics.
+    fn plan(&self, spec: ClusterSpec, measure: impl Fn(&RunResult) -> BTreeMap<&'static str, f64> + Sync + 'static) -> Plan {
+        Plan {
+            specs: vec![spec],
+            replications: self.replications,
+            share: self.share,
+            measure: Box::new(move |results| results.first().map(&measure).unwrap_or_default()),
+        }
+    }
 }
 
 /// What became of one vector.
@@ -222,6 +269,9 @@ pub(crate) fn validate(vectors: Vectors, effort: &Effort) -> Vec<Outcome> {
 }
 
 fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
+    if let Some((_, draws)) = DRAWS.iter().find(|(family, _)| *family == vector.family) {
+        return draws::findings(vector, &*draws(vector)?, effort);
+    }
     let Some((_, plans)) = FAMILIES.iter().find(|(family, _)| *family == vector.family) else {
         return Err(format!("no run expresses the family `{}` yet", vector.family));
     };
@@ -237,13 +287,18 @@ fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
         Ok((plan.measure)(&results?))
     };
     let samples: Vec<_> = (0..plan.replications).into_par_iter().map(replication).collect::<Result<_, _>>()?;
+    Ok(judged(vector, &samples, plan.share))
+}
+
+/// The verdicts on replications of which `share` of what is suggested was done.
+fn judged(vector: &Vector, samples: &[BTreeMap<&'static str, f64>], share: f64) -> Vec<Finding> {
     let suggested = vector.run.get("se").and_then(Value::as_object);
     let finding = |(name, expected): (&String, &Value)| {
-        let estimate = Estimate::of_statistic(name, &samples);
+        let estimate = Estimate::of_statistic(name, samples);
         let se = suggested.and_then(|s| s.get(name)).and_then(Value::as_f64);
-        judge(name, expected, estimate, se.map(|se| se / plan.share.sqrt()))
+        judge(name, expected, estimate, se.map(|se| se / share.sqrt()))
     };
-    Ok(vector.expected.iter().map(finding).collect())
+    vector.expected.iter().map(finding).collect()
 }
 
 fn calculated(vector: &Vector) -> Result<Vec<Finding>, String> {
@@ -278,6 +333,21 @@ impl Vector {
 
     fn suggested(&self, key: &str) -> Option<f64> {
         self.run.get(key).and_then(Value::as_f64).filter(|v| *v >= 0.0)
+    }
+
+    /// How long and how often to run a vector to which `rate` requests a second come: as it suggests, what is discarded apart.
+    fn long_runs(&self, rate: f64, effort: &Effort) -> Result<LongRuns, String> {
+        let suggested = self.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
+        let discarded = self.suggested("discard_first").unwrap_or(0.0).min(suggested);
+        let warm_up = discarded / rate;
+        let replications = self.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
+        let asked = self.suggested("replications").unwrap_or(replications).max(1.0);
+        Ok(LongRuns {
+            warm_up,
+            duration: warm_up + (suggested - discarded) * effort.scale / rate,
+            replications: replications as u64,
+            share: effort.scale * replications / asked,
+        })
     }
 
     /// Replications of a vector whose replications are short: scaled, at least [`FEWEST_REPLICATIONS`]; and what share that is.

@@ -1,9 +1,10 @@
 //! Pods as queues in steady state: one, or several among which a cluster IP splits at random.
 
 use super::world::{World, law};
-use super::{Effort, FEWEST_REPLICATIONS, Plan, Vector};
+use super::{Effort, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use svcsim_engine::stats::Histogram;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::RunResult;
 
@@ -11,6 +12,17 @@ const PARAMETERS: &[&str] = &["pods", "servers_per_pod", "capacity_total", "disc
 
 /// Requests beyond a quantile for it to be judged.
 const BEYOND_A_QUANTILE: f64 = 100.0;
+/// Quantiles of latency by name.
+const QUANTILES: [(&str, f64); 8] = [
+    ("sojourn_p50_ms", 0.5),
+    ("sojourn_p90_ms", 0.9),
+    ("sojourn_p99_ms", 0.99),
+    ("sojourn_p999_ms", 0.999),
+    ("latency_p50_ms", 0.5),
+    ("latency_p90_ms", 0.9),
+    ("latency_p99_ms", 0.99),
+    ("latency_p99.9_ms", 0.999),
+];
 
 /// Poisson requests to Pods with servers and a line.
 pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
@@ -31,9 +43,7 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         behaviour["queueLimit"] = room.into();
     }
     let rate = vector.number("arrival_rate_rps")?;
-    let suggested = vector.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
-    let discarded = vector.suggested("discard_first").unwrap_or(0.0).min(suggested);
-    let (warm_up, measured) = (discarded / rate, (suggested - discarded) * effort.scale / rate);
+    let runs = vector.long_runs(rate, effort)?;
     let world = World {
         nodes: pods,
         pods,
@@ -41,17 +51,10 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         rate,
         source: Value::Null,
         to_node: Value::from("0s"),
-        warm_up,
-        duration: warm_up + measured,
+        warm_up: runs.warm_up,
+        duration: runs.duration,
     };
-    let replications = vector.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
-    let asked = vector.suggested("replications").unwrap_or(replications).max(1.0);
-    Ok(Plan {
-        specs: vec![world.spec()?],
-        replications: replications as u64,
-        share: effort.scale * replications / asked,
-        measure: Box::new(|results| results.first().map(measure).unwrap_or_default()),
-    })
+    Ok(runs.plan(world.spec()?, measure))
 }
 
 pub(super) fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
@@ -72,10 +75,14 @@ pub(super) fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
     ]);
     values.extend(series.latency.mean_ns().map(|ns| ("sojourn_mean_ms", ns / 1e6)));
     values.extend(series.wait.mean().map(|ns| ("wait_mean_ms", ns / 1e6)));
-    let quantiles = [("sojourn_p50_ms", 0.5), ("sojourn_p90_ms", 0.9), ("sojourn_p99_ms", 0.99), ("sojourn_p999_ms", 0.999)];
-    // Of fewer requests beyond it, a sample's quantile is biased by a good part of its standard error.
-    let enough = |q: f64| series.completed() as f64 * (1.0 - q) >= BEYOND_A_QUANTILE;
-    let judged = quantiles.iter().filter(|(_, q)| enough(*q));
-    values.extend(judged.filter_map(|(name, q)| Some((*name, series.latency.quantile(*q)?.as_millis_f64()))));
+    values.extend(quantiles(&series.latency));
     values
+}
+
+/// Quantiles of latency, where enough requests lie beyond them, by all names that they go by.
+pub(super) fn quantiles(latency: &Histogram) -> impl Iterator<Item = (&'static str, f64)> {
+    // Of fewer requests beyond it, a sample's quantile is biased by a good part of its standard error.
+    let enough = |q: f64| latency.count() as f64 * (1.0 - q) >= BEYOND_A_QUANTILE;
+    let judged = QUANTILES.iter().filter(move |(_, q)| enough(*q));
+    judged.filter_map(|(name, q)| Some((*name, latency.quantile(*q)?.as_millis_f64())))
 }

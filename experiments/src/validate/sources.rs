@@ -2,7 +2,7 @@
 
 use super::queues::measure;
 use super::world::{World, law, mean_ms, milliseconds};
-use super::{Effort, FEWEST_REPLICATIONS, Plan, Vector};
+use super::{Effort, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use svcsim_models::record::RunResult;
@@ -58,20 +58,11 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
             source["balancing"]["weights"] = weights.into();
         }
     }
-    let suggested = vector.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
-    let discarded = vector.suggested("discard_first").unwrap_or(0.0).min(suggested);
-    let (warm_up, measured) = (discarded / rate, (suggested - discarded) * effort.scale / rate);
+    let runs = vector.long_runs(rate, effort)?;
     let to_node = Value::from("0s");
-    let world = World { nodes: 1, pods, behaviour, rate, source, to_node, warm_up, duration: warm_up + measured };
-    let replications = vector.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
-    let asked = vector.suggested("replications").unwrap_or(replications).max(1.0);
+    let world = World { nodes: 1, pods, behaviour, rate, source, to_node, warm_up: runs.warm_up, duration: runs.duration };
     let unequal = !speeds.is_empty();
-    Ok(Plan {
-        specs: vec![world.spec()?],
-        replications: replications as u64,
-        share: effort.scale * replications / asked,
-        measure: Box::new(move |results| results.first().map(|run| all(run, unequal)).unwrap_or_default()),
-    })
+    Ok(runs.plan(world.spec()?, move |run| all(run, unequal)))
 }
 
 /// How requests arrive, and how many a second.

@@ -6,6 +6,7 @@ use crate::input::experiment::Loaded;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use svcsim_engine::SimDuration;
+use svcsim_engine::stats::distributions::normal_quantile;
 use svcsim_models::dataplane::{DataPlaneSpec, SyncSpec, iptables};
 use svcsim_models::spec::ClusterSpec;
 
@@ -103,4 +104,16 @@ pub(super) fn law(vector: &Vector, key: &str) -> Result<Value, String> {
 pub(super) fn mean_ms(law: &Map<String, Value>) -> Option<f64> {
     let number = |name: &str| law.get(name).and_then(Value::as_f64);
     number("mean_ms").or_else(|| number("value_ms")).or_else(|| Some((number("low_ms")? + number("high_ms")?) / 2.0))
+}
+
+/// A quantile of the lognormal distribution that a vector describes, ms.
+pub(super) fn lognormal_quantile(vector: &Vector, key: &str, q: f64) -> Result<f64, String> {
+    let law = vector.params.get(key).and_then(Value::as_object).ok_or_else(|| format!("no parameter `{key}`, or no distribution"))?;
+    let number = |name: &str| law.get(name).and_then(Value::as_f64).ok_or_else(|| format!("`{key}` has no number `{name}`"));
+    if law.get("law").and_then(Value::as_str) != Some("lognormal") {
+        return Err(format!("`{key}` is not lognormal"));
+    }
+    let (mean, cv) = (number("mean_ms")?, number("cv")?);
+    let sigma = libm::log1p(cv * cv).sqrt();
+    Ok(mean * libm::exp(sigma * normal_quantile(q) - sigma * sigma / 2.0))
 }

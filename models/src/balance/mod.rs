@@ -7,11 +7,13 @@
 //! An algorithm is one file with a `Spec` (serde, `Default`) that has `KNOWS` and `build`, a type that is a [`Picker`], and one line
 //! in the list below. Where a policy is tried from outside, [`PolicySpec::custom`] takes any picker.
 
+mod bins;
 mod instance;
 mod locality;
 mod seen;
 mod subset;
 
+pub use bins::Bins;
 pub use instance::{Balance, Instance};
 pub use locality::LocalitySpec;
 pub use seen::{Answer, Ask, Host, Knows, Probing, Report, SignalSpec, SlowStartSpec, World};

@@ -1,5 +1,6 @@
 //! Every algorithm of the list keeps its promises; those of single ones stand in their files.
 
+use super::bins::Nobody;
 use super::*;
 use crate::ids::PodId;
 use crate::maglev::mix64;
@@ -13,28 +14,9 @@ pub(super) fn hosts(n: u32) -> Vec<Host> {
     (0..n).map(host).collect()
 }
 
-/// Nobody knows anything.
-#[derive(Debug)]
-pub(super) struct Nothing;
-
-impl World for Nothing {
-    fn present(&self, _pod: PodId) -> u32 {
-        0
-    }
-    fn reported(&self, _pod: PodId) -> u32 {
-        0
-    }
-    fn reported_at(&self) -> SimTime {
-        SimTime::ZERO
-    }
-    fn work(&self, _pod: PodId) -> SimDuration {
-        SimDuration::ZERO
-    }
-}
-
 /// A request that hashes to `hash`.
 pub(super) fn ask(hosts: &[Host], hash: u64, now: SimTime) -> Ask<'_> {
-    Ask::new(hosts, &Nothing, SignalSpec::Own, hash, SimDuration::from_millis(1), now)
+    Ask::new(hosts, &Nobody, SignalSpec::Own, hash, SimDuration::from_millis(1), now)
 }
 
 /// A picker that knows `hosts`.

@@ -25,7 +25,7 @@
 mod destination;
 mod scheduler;
 
-pub use scheduler::Scheduler;
+pub use scheduler::{Scheduler, wrr_cycle};
 
 use super::{Address, Candidates, Choice, DataPlane, Question, Refusal, RuleSet, Scope, Sender, SyncSpec, VirtualServer};
 use crate::ids::PodId;

@@ -249,6 +249,28 @@ fn is_overloaded(list: &mut [Destination], at: usize, now: SimTime) -> bool {
     list[at].load(now).active > list[at].weight() && list.iter_mut().any(|d| u64::from(d.load(now).active) * 2 < u64::from(d.weight()))
 }
 
+/// A server that had no connection yet.
+fn destination(n: u32, weight: u32) -> Destination {
+    let mut d = Destination::new(PodId(n), ([10, 128, 0, n as u8].into(), 80), SimDuration::from_secs(120), false);
+    d.last_weight = weight;
+    d
+}
+
+/// Servers of these weights.
+fn with_weights(weights: &[u32]) -> Vec<Destination> {
+    (0..).zip(weights).map(|(n, w)| destination(n, *w)).collect()
+}
+
+/// The order in which [`Scheduler::Wrr`] goes round servers of these weights: one cycle, by place. kube-proxy gives all weight 1.
+#[must_use]
+pub fn wrr_cycle(weights: &[u32]) -> Vec<usize> {
+    let list = with_weights(weights);
+    let mut wrr = Wrr::default();
+    wrr.changed(&list);
+    let turns = weights.iter().sum::<u32>() / weights.iter().copied().fold(0, gcd).max(1);
+    (0..turns).filter_map(|_| wrr.choose(&list)).collect()
+}
+
 impl Wrr {
     /// `ip_vs_wrr_dest_changed`.
     fn changed(&mut self, list: &[Destination]) {
@@ -351,16 +373,6 @@ mod tests {
 
     const NOW: SimTime = SimTime::ZERO;
 
-    fn destination(n: u32, weight: u32) -> Destination {
-        let mut d = Destination::new(PodId(n), ([10, 128, 0, n as u8].into(), 80), SimDuration::from_secs(120), false);
-        d.last_weight = weight;
-        d
-    }
-
-    fn with_weights(weights: &[u32]) -> Vec<Destination> {
-        (0..).zip(weights).map(|(n, w)| destination(n, *w)).collect()
-    }
-
     fn open(list: &mut [Destination], connections: &[u32]) {
         list.iter_mut().zip(connections).for_each(|(d, n)| (0..*n).for_each(|_| d.opened()));
     }
@@ -412,6 +424,8 @@ mod tests {
     #[test]
     fn wrr_known_answer() {
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[4, 3, 2]), 18), [0, 0, 1, 0, 1, 2, 0, 1, 2].repeat(2));
+        assert_eq!(wrr_cycle(&[8, 6, 4]), [0, 0, 1, 0, 1, 2, 0, 1, 2], "weights by their greatest common divisor");
+        assert_eq!(wrr_cycle(&[0, 0]), [], "nobody has a turn");
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[2, 0, 4]), 6), [2, 0, 2, 2, 0, 2], "two rounds: 4, then 2 and more");
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[1, 1, 1]), 5), [0, 1, 2, 0, 1]);
         let mut state = Scheduler::Wrr.state();
