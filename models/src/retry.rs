@@ -97,6 +97,7 @@ impl RetryOn {
             Outcome::QueueFull
             | Outcome::Shed
             | Outcome::DependencyFailed
+            | Outcome::InternalError
             | Outcome::LbBadGateway
             | Outcome::LbUnavailable
             | Outcome::LbTimeout => Some(Self::Status5xx),

@@ -3,6 +3,7 @@
 use crate::world::*;
 use svcsim_models::cluster::{Outcome, check};
 use svcsim_models::cpu_quota::CpuQuotaSpec;
+use svcsim_models::retry::RetrySpec;
 use svcsim_models::workload::{ArrivalsSpec, batch};
 
 /// One Pod of `servers` servers.
@@ -225,6 +226,42 @@ fn a_sandbox_that_is_still_there_refuses() {
         there.0.abs_diff(400) < 80 && there.1.abs_diff(600) < 100,
         "nobody serves any more, so that it is no endpoint either: {there:?}"
     );
+}
+
+/// What surroundings take adds to the demand under every discipline, and is another for each try: of two tries, one is spared.
+#[test]
+fn interference_is_the_pods_and_not_the_requests() {
+    for discipline in [Discipline::Fifo, Discipline::ProcessorSharing] {
+        let mut spec = one_pod(constant(ms(5)), 1_000, 50.0);
+        spec.workloads[0].pod.discipline = discipline;
+        spec.workloads[0].pod.concurrency = if discipline == Discipline::ProcessorSharing { 1 } else { 1_000 };
+        spec.workloads[0].pod.interference = Some(constant(ms(2)));
+        let s = series(&spec, 0);
+        assert_eq!(s.latency.min(), Some(ms(7)), "{discipline:?}");
+    }
+    let longest = |pod: &dyn Fn(&mut PodBehaviour)| {
+        let mut spec = one_pod(constant(ms(5)), 100_000, 200.0);
+        pod(&mut spec.workloads[0].pod);
+        source(&mut spec).hedging = Some(HedgingSpec { after: ms(10) });
+        series(&spec, 0).latency.quantile(0.99).map_or(0.0, |d| d.as_millis_f64())
+    };
+    let slow = || DistSpec::Bimodal { low: ms(1), high: secs(1), high_probability: 0.02 };
+    let (own, others) = (longest(&|p| p.service_time = slow()), longest(&|p| p.interference = Some(slow())));
+    assert!(own > 990.0 && others < 20.0, "a slow demand is slow again, a slow moment is not: {own} and {others} ms");
+}
+
+/// What fails fails each time by itself: three tries fail one request in 64, and every failure was work.
+#[test]
+fn applications_fail_by_the_try() {
+    let mut spec = one_pod(constant(ms(1)), 1_000, 200.0);
+    spec.workloads[0].pod.error_probability = 0.25;
+    let s = series(&spec, 0);
+    assert_chance("fail", count(&s, Outcome::InternalError), s.arrivals, 0.25);
+    source(&mut spec).retries = Some(RetrySpec { attempts: 2, ..RetrySpec::default() });
+    let s = series(&spec, 0);
+    assert_chance("fail three times", count(&s, Outcome::InternalError), s.arrivals, 1.0 / 64.0);
+    spec.workloads[0].pod.error_probability = 1.5;
+    assert_eq!(check(&spec).expect_err("no probability").field, "pods.web.errorProbability");
 }
 
 #[test]

@@ -9,11 +9,13 @@ mod draws;
 mod failures;
 mod functions;
 mod judge;
+mod local;
 mod queues;
 mod removals;
 mod selection;
 mod sources;
 mod testbed;
+mod tries;
 mod world;
 
 pub(crate) use judge::{Finding, Found, Verdict};
@@ -56,6 +58,8 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("M/G/1 processor sharing", queues::plan),
     ("M/D/c", queues::plan),
     ("random split", queues::plan),
+    ("Jackson network with feedback", queues::feedback),
+    ("M/M/1 with server breakdowns", queues::breakdowns),
     ("GI/M/1", sources::plan),
     ("GI/M/c", sources::plan),
     ("GI/GI/1", sources::plan),
@@ -71,6 +75,9 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("join idle queue", sources::plan),
     ("fork-join of two M/M/1", calls::fork_join),
     ("fan-out, no queueing", calls::fan_out),
+    ("hedged requests, no queueing", tries::hedging),
+    ("timeout and retry, no queueing", tries::retry),
+    ("externalTrafficPolicy Local with queueing", local::external),
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),

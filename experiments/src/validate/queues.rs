@@ -4,9 +4,12 @@ use super::world::{World, law};
 use super::{Effort, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use svcsim_engine::random::DistSpec;
 use svcsim_engine::stats::Histogram;
+use svcsim_engine::{SimDuration, SimTime};
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::RunResult;
+use svcsim_models::spec::{Action, EventSpec, Probes, any_pod_of};
 
 const PARAMETERS: &[&str] = &["pods", "servers_per_pod", "capacity_total", "discipline", "policy", "arrival_rate_rps", "service"];
 
@@ -55,6 +58,76 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         duration: runs.duration,
     };
     Ok(runs.plan(world.spec()?, measure))
+}
+
+/// A Pod that fails requests, which join its line anew until they succeed.
+pub(super) fn feedback(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
+    vector.knows_only(&["arrival_rate_rps", "failure_probability", "service", "pods", "servers_per_pod"])?;
+    // Each try takes its own time: it is its Pod's doing.
+    let behaviour = json!({
+        "serviceTime": "1ns", "interference": law(vector, "service")?, "concurrency": vector.count("servers_per_pod")?, "startup": "0s",
+        "errorProbability": vector.number("failure_probability")?,
+    });
+    let retries = json!({"attempts": u8::MAX, "backoff": {"base": "0s", "max": "0s"}, "on": ["5xx"]});
+    let rate = vector.number("arrival_rate_rps")?;
+    let runs = vector.long_runs(rate, effort)?;
+    let world = World {
+        nodes: 1,
+        pods: vector.count("pods")?,
+        behaviour,
+        rate,
+        source: json!({"retries": retries}),
+        to_node: Value::from("0s"),
+        warm_up: runs.warm_up,
+        duration: runs.duration,
+    };
+    Ok(runs.plan(world.spec()?, |run| {
+        let series = &run.series[0];
+        let mut values = measure(run);
+        values.insert("attempts_mean", 1.0 + series.retries as f64 / series.arrivals as f64);
+        values
+    }))
+}
+
+/// A Pod that stands still now and then, whether it has requests or not, and goes on with what it had begun.
+pub(super) fn breakdowns(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
+    vector.knows_only(&["pods", "servers_per_pod", "arrival_rate_rps", "service", "up_mean_ms", "down_mean_ms", "note"])?;
+    let behaviour = json!({"serviceTime": law(vector, "service")?, "concurrency": vector.count("servers_per_pod")?, "startup": "0s"});
+    let rate = vector.number("arrival_rate_rps")?;
+    let runs = vector.long_runs(rate, effort)?;
+    let world = World {
+        nodes: 1,
+        pods: vector.count("pods")?,
+        behaviour,
+        rate,
+        source: Value::Null,
+        to_node: Value::from("0s"),
+        warm_up: runs.warm_up,
+        duration: runs.duration,
+    };
+    let mut spec = world.spec()?;
+    for workload in &mut spec.workloads {
+        // Whoever comes meanwhile waits in the accept queue.
+        workload.pod.backlog = 1_000_000;
+        workload.probes = Probes::default();
+    }
+    let exponential = |key: &str| Ok::<_, String>(DistSpec::Exponential { mean: SimDuration::from_nanos_f64(vector.number(key)? * 1e6) });
+    let pause = EventSpec {
+        at: None,
+        uptime: Some(exponential("up_mean_ms")?),
+        lasts: Some(exponential("down_mean_ms")?),
+        ..EventSpec::at(SimDuration::ZERO, Action::PodPause(any_pod_of("web")))
+    };
+    spec.events.insert("breakdown".to_owned(), pause);
+    let end = runs.duration;
+    Ok(runs.plan(spec, move |run| {
+        let down = |from: f64, to: f64| (to.min(end) - from).max(0.0);
+        let spans = svcsim_models::record::spans(&run.marks, SimTime::from_nanos((end * 1e9) as u64));
+        let standing: f64 = spans.iter().map(|s| down(s.began.as_secs_f64(), s.ended.as_secs_f64())).sum();
+        let mut values = measure(run);
+        values.insert("availability", 1.0 - standing / end);
+        values
+    }))
 }
 
 pub(super) fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {

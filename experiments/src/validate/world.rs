@@ -61,14 +61,21 @@ impl World {
         for (key, value) in self.source.as_object().into_iter().flatten() {
             experiment["traffic"]["clients"][key] = value.clone();
         }
-        let errors = |e: Vec<crate::input::error::InputError>| e.iter().map(|e| format!("{}: {}", e.field, e.problem)).collect::<String>();
-        let loaded = Loaded::parse(Path::new("vector.yaml"), &experiment.to_string(), &[]).map_err(errors)?;
-        let mut spec = loaded.spec(&[]).map_err(|e| errors(vec![e]))?;
-        // Rules are found and written in no time.
-        spec.data_plane = DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, sync: SyncSpec::INSTANT });
-        svcsim_models::cluster::check(&spec).map_err(|e| e.to_string())?;
-        Ok(spec)
+        read(&experiment)
     }
+}
+
+/// The spec of an experiment, with Nodes whose rules are found and written in no time.
+///
+/// # Errors
+/// What no experiment can have.
+pub(super) fn read(experiment: &Value) -> Result<ClusterSpec, String> {
+    let errors = |e: Vec<crate::input::error::InputError>| e.iter().map(|e| format!("{}: {}", e.field, e.problem)).collect::<String>();
+    let loaded = Loaded::parse(Path::new("vector.yaml"), &experiment.to_string(), &[]).map_err(errors)?;
+    let mut spec = loaded.spec(&[]).map_err(|e| errors(vec![e]))?;
+    spec.data_plane = DataPlaneSpec::Iptables(iptables::Spec { per_rule: SimDuration::ZERO, sync: SyncSpec::INSTANT });
+    svcsim_models::cluster::check(&spec).map_err(|e| e.to_string())?;
+    Ok(spec)
 }
 
 /// As experiments write times; to the nanosecond.

@@ -7,6 +7,7 @@ use crate::spec::Discipline;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use svcsim_engine::queueing::{Arrival, ProcessorSharing, Reschedule, Station};
+use svcsim_engine::random::{Dist, Stream};
 use svcsim_engine::{Key, SimDuration, SimTime};
 
 /// A Pod from its creation to its end: what its process does, and what the API server says of it. The two are apart,
@@ -47,6 +48,10 @@ pub struct Pod {
     pub revision: u32,
     /// How fast its Node lets it work; 1 is ordinary.
     pub speed: f64,
+    /// What its surroundings take of it.
+    pub interference: Option<Box<Interference>>,
+    /// What it fails.
+    pub errors: Option<Box<Errors>>,
     /// How fast it works for now.
     pub pace: Pace,
     /// What meets its requests.
@@ -71,6 +76,42 @@ pub struct Pod {
     pub limiter: Option<Box<Limiter>>,
     /// How long its last requests took, where somebody asks for it.
     recent: Option<Box<Recent>>,
+}
+
+/// Time that services take beyond their demand.
+#[derive(Clone, Debug)]
+pub struct Interference {
+    /// Of one service.
+    pub time: Dist,
+    /// Its chance.
+    pub stream: Stream,
+}
+
+impl Interference {
+    /// That of the next service.
+    pub fn next(&mut self) -> SimDuration {
+        self.time.sample_duration(&mut self.stream)
+    }
+}
+
+/// Requests that a Pod serves and fails, each by itself.
+#[derive(Clone, Debug)]
+pub struct Errors {
+    probability: f64,
+    stream: Stream,
+}
+
+impl Errors {
+    /// Each with this probability.
+    #[must_use]
+    pub const fn new(probability: f64, stream: Stream) -> Self {
+        Self { probability, stream }
+    }
+
+    /// Whether the next fails.
+    pub fn next(&mut self) -> bool {
+        self.stream.chance(self.probability)
+    }
 }
 
 /// How long a Pod's last requests took, and how many were there when each was done.
@@ -238,6 +279,8 @@ impl Pod {
             life: 0,
             revision: 1,
             speed: 1.0,
+            interference: None,
+            errors: None,
             pace: Pace::default(),
             servers,
             caller: 0,

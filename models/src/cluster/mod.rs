@@ -123,6 +123,10 @@ pub enum Purpose {
     Users = 45,
     /// Keys of a source's requests.
     Keys = 46,
+    /// What a Pod's surroundings take of it.
+    Interference = 67,
+    /// Which of its requests a Pod fails.
+    Errors = 68,
 }
 
 /// The model: every state there is.
@@ -289,6 +293,8 @@ struct Workload {
     warm_up: Option<WarmUp>,
     /// How fast its Pods are, by place, over and over.
     speeds: Vec<f64>,
+    interference: Option<Dist>,
+    error_probability: f64,
     /// What its requests call, in the order of steps, and who sends these calls.
     calls: Vec<Call>,
     /// Whether requests leave their servers to others meanwhile.

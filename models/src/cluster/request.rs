@@ -254,6 +254,8 @@ outcomes! {
     Shed = "shed",
     /// A Service that the Pod called failed it: 500.
     DependencyFailed = "dependency_failed",
+    /// The Pod served it, and failed: 500.
+    InternalError = "internal_error",
     /// The client gave up while the request was on its way, waiting or served.
     TimedOut = "timed_out",
     /// A proxying load balancer's target refused or reset its connection: 502.
@@ -276,6 +278,7 @@ impl Outcome {
                 | Self::QueueFull
                 | Self::Shed
                 | Self::DependencyFailed
+                | Self::InternalError
                 | Self::LbBadGateway
                 | Self::LbUnavailable
                 | Self::LbTimeout

@@ -51,6 +51,14 @@ pub struct PodBehaviour {
     /// Old and new machines, or neighbours that never rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speeds: Vec<f64>,
+    /// Time that each service takes beyond its demand, drawn anew whenever a Pod begins one: what Pods share with others takes it, so a
+    /// second try of a request may be spared (Dean and Barroso 2013, *The Tail at Scale*, "Why variability exists"; Gardner et al. 2017,
+    /// *A Better Model for Job Redundancy*, where slowness is the server's and size is the job's). Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interference: Option<DistSpec<SimDuration>>,
+    /// How likely a request that is served fails all the same, each try by itself: the application answers 500. Absent: never.
+    #[serde(default, skip_serializing_if = "never")]
+    pub error_probability: f64,
     /// What the application does at SIGTERM.
     #[serde(default, skip_serializing_if = "AtSigterm::is_default")]
     pub at_sigterm: AtSigterm,
@@ -70,6 +78,11 @@ pub struct PodBehaviour {
     pub discipline: Discipline,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+fn never(probability: &f64) -> bool {
+    *probability == 0.0
+}
+
 impl PodBehaviour {
     /// `concurrency` servers with one line without limit, and defaults.
     #[must_use]
@@ -87,6 +100,8 @@ impl PodBehaviour {
             startup: defaults::startup(),
             warm_up: None,
             speeds: Vec::new(),
+            interference: None,
+            error_probability: 0.0,
             at_sigterm: AtSigterm::default(),
             sandbox_teardown: SimDuration::ZERO,
             calls: Vec::new(),

@@ -203,6 +203,10 @@ impl Cluster {
             let problem = "0: nobody could ever connect".to_owned();
             return Err(SpecError::new(field("maxConnections"), problem, "give at least 1, or leave it out"));
         }
+        if !(0.0..=1.0).contains(&w.pod.error_probability) {
+            let problem = format!("a probability of {}; expected 0 to 1", w.pod.error_probability);
+            return Err(SpecError::new(field("errorProbability"), problem, "leave it out for Pods that never fail"));
+        }
         w.pod.cpu_quota.map_or(Ok(()), |q| q.check(&field("cpuQuota")))?;
         w.pod.adaptive_limit.map_or(Ok(()), |l| l.check(&field("adaptiveLimit")))?;
         let places = if w.is_daemon() { eligible.len() as u32 } else { w.replicas };
@@ -226,6 +230,8 @@ impl Cluster {
             startup: dist(&field("startup"), &w.pod.startup)?,
             warm_up: w.pod.warm_up,
             speeds: speeds(&field("speeds"), &w.pod.speeds)?,
+            interference: w.pod.interference.as_ref().map(|i| dist(&field("interference"), i)).transpose()?,
+            error_probability: w.pod.error_probability,
             calls: Vec::new(),
             asynchronous: w.pod.asynchronous,
             at_sigterm: w.pod.at_sigterm,

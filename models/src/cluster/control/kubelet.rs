@@ -4,14 +4,15 @@
 //! endpoint is marked terminating and Nodes learn of it one by one; and the kubelet runs `preStop`, then
 //! sends SIGTERM, then, when the grace period is over, SIGKILL.
 
-use crate::api::pod::{Servers, Stop};
+use crate::api::pod::{Errors, Interference, Servers, Stop};
 use crate::api::{Pod, Process};
-use crate::cluster::{Cluster, Ctx, Event};
+use crate::cluster::{Cluster, Ctx, Event, Purpose};
 use crate::cpu_quota::CpuQuota;
 use crate::ids::{NodeId, PodId, ReplicaId};
 use crate::limiter::Limiter;
 use crate::load_balancer::{Target, Targets};
 use crate::spec::AtSigterm;
+use svcsim_engine::random::{Dist, entity};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// The kubelet looks at its containers once a second (`pkg/kubelet/kubelet.go` `genericPlegRelistPeriod`).
@@ -30,6 +31,11 @@ impl Cluster {
         let w = &self.workloads[workload];
         self.pods[pod].cpu_quota = w.cpu_quota.map(|spec| Box::new(CpuQuota::new(spec)));
         self.pods[pod].limiter = w.adaptive_limit.map(|spec| Box::new(Limiter::new(spec)));
+        // The n-th Pod of a workload has the n-th stream, whichever it replaces.
+        let stream = |purpose: Purpose| self.streams.stream(purpose as u64, entity(&format!("{}-{}", w.name, w.pods.len())));
+        let interference = |time: &Dist| Box::new(Interference { time: time.clone(), stream: stream(Purpose::Interference) });
+        self.pods[pod].interference = w.interference.as_ref().map(interference);
+        self.pods[pod].errors = (w.error_probability > 0.0).then(|| Box::new(Errors::new(w.error_probability, stream(Purpose::Errors))));
         let place = self.replicas[replica].place as usize;
         if let Some(speed) = place.checked_rem(w.speeds.len()).and_then(|i| w.speeds.get(i)) {
             self.pods[pod].speed = *speed;

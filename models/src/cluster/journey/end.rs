@@ -175,7 +175,7 @@ impl Cluster {
         let at_pod = || if pod == Connection::NONE.pod { Place::Network } else { Place::Replica(self.pods[pod].replica) };
         match outcome {
             Outcome::Refused | Outcome::Reset | Outcome::Blackhole | Outcome::BacklogFull => at_pod(),
-            Outcome::QueueFull | Outcome::Shed | Outcome::DependencyFailed | Outcome::LbBadGateway => at_pod(),
+            Outcome::QueueFull | Outcome::Shed | Outcome::DependencyFailed | Outcome::InternalError | Outcome::LbBadGateway => at_pod(),
             Outcome::Rejected | Outcome::PolicyDrop | Outcome::ConntrackFull | Outcome::SnatExhausted | Outcome::NoRoute => {
                 Place::Node(request.connection.entry)
             }

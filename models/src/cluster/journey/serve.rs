@@ -98,7 +98,9 @@ impl Cluster {
         let id = request.connection.pod;
         let pod = &mut self.pods[id];
         // Under processor sharing service starts on arrival; elsewhere the Pod may be as slow then as it is now.
-        let takes = takes(pod, &self.workloads[pod.workload], request.demand, now);
+        let shares = matches!(pod.servers, Servers::Sharing(_));
+        let takes =
+            takes(pod, &self.workloads[pod.workload], request.demand, now) + if shares { interference(pod) } else { SimDuration::ZERO };
         let present = pod.present();
         if pod.limiter.as_ref().is_some_and(|l| !l.admits(present)) {
             return self.send_back(key, Outcome::Shed, self.pod_vertex(id), ctx);
@@ -198,6 +200,8 @@ impl Cluster {
             request.waited = now.since(request.joined).saturating_sub(request.demand + request.called);
             let pod = &mut self.pods[id];
             pod.done(now.since(request.joined));
+            let fails = result == Outcome::Completed && pod.errors.as_mut().is_some_and(|e| e.next());
+            let result = if fails { Outcome::InternalError } else { result };
             request.seen = pod.present().min(u16::MAX.into()) as u16;
             let request = *request;
             if self.follows(key) {
@@ -248,8 +252,8 @@ impl Request {
 
 /// A FIFO server takes a request up. Until it is answered its `waited` holds when, in the Pod's own time, it will be done.
 #[inline]
-fn begin_service(pod: &Pod, w: &Workload, (id, key): (PodId, Key), request: &mut Request, ctx: &mut Ctx<'_>) {
-    let takes = takes(pod, w, request.demand, ctx.now());
+fn begin_service(pod: &mut Pod, w: &Workload, (id, key): (PodId, Key), request: &mut Request, ctx: &mut Ctx<'_>) {
+    let takes = takes(pod, w, request.demand, ctx.now()) + interference(pod);
     request.waited = pod.pace.own(ctx.now()) + takes;
     ctx.schedule_in(takes, Event::ServiceCompletes { pod: id, request: key });
 }
@@ -260,6 +264,12 @@ fn takes(pod: &Pod, w: &Workload, demand: SimDuration, now: SimTime) -> SimDurat
     let cold = w.warm_up.zip(pod.cold_since).map_or(1.0, |(warm, since)| warm.factor_after(now.since(since)));
     let factor = pod.pace.slow * cold / pod.speed;
     if factor == 1.0 { demand } else { SimDuration::from_nanos_f64(demand.as_nanos() as f64 * factor) }
+}
+
+/// What a service that starts now takes beyond that.
+#[inline]
+fn interference(pod: &mut Pod) -> SimDuration {
+    pod.interference.as_mut().map_or(SimDuration::ZERO, |i| i.next())
 }
 
 fn schedule_sharing(pod: PodId, reschedule: Reschedule, ctx: &mut Ctx<'_>) {
