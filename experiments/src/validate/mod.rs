@@ -9,7 +9,7 @@ mod draws;
 mod failures;
 mod functions;
 mod judge;
-mod local;
+mod outside;
 mod queues;
 mod removals;
 mod selection;
@@ -77,7 +77,8 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("fan-out, no queueing", calls::fan_out),
     ("hedged requests, no queueing", tries::hedging),
     ("timeout and retry, no queueing", tries::retry),
-    ("externalTrafficPolicy Local with queueing", local::external),
+    ("tandem (Jackson)", outside::tandem),
+    ("externalTrafficPolicy Local with queueing", outside::external_local),
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),
