@@ -55,7 +55,7 @@ pub(super) fn tandem(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         "requestSize": {"exponential": {"mean": size}}, "responseSize": "0B",
     });
     let spec = cluster(&[vector.count("pods")?.into()], json!({"type": "NodePort"}), &link, behaviour, (rate, source), &runs)?;
-    Ok(runs.plan(spec, |run| {
+    Ok(runs.plan(spec, move |run| {
         let mut values = measure(run);
         let series = &run.series[0];
         values.extend(series.wait.mean().zip(series.service.mean()).map(|(w, s)| ("pod_sojourn_mean_ms", (w + s) / 1e6)));
