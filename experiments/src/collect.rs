@@ -5,6 +5,7 @@ use crate::expect;
 use crate::input::experiment::{Loaded, SloSection};
 use crate::input::files::sha256;
 use crate::measures::{self, CONFIDENCE, SATURATED};
+use crate::output::requests::RequestRow;
 use crate::output::tables::{
     About, BalanceRow, ErrorRow, EventRow, IncidentRow, LatencyRow, LinkRow, Point, Precision, Results, RunRow, SummaryRow,
     TimelineErrorRow, TimelineRow, VertexRow,
@@ -80,6 +81,7 @@ pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResul
                     None => latencies.push((series.name.clone(), series.latency.clone())),
                 }
             }
+            point.results.requests.extend(RequestRow::of_run(point.point, replication, run));
             point.timeline(replication, run);
             point.incidents(replication, run, &specs[point.point as usize]);
         }

@@ -46,6 +46,7 @@ pub(crate) fn known() -> Vec<(String, &'static str)> {
         programming: Histogram::new(3),
         convergence: Histogram::new(3),
         slice_writes: 0,
+        requests: Vec::new(),
         measured: SimDuration::ZERO,
         events: 0,
     };

@@ -1,6 +1,7 @@
 //! One experiment and one seed give the same bytes, however they are run; `verify` finds out when they do not.
 
 use crate::desk::{Desk, SMALL, shipped};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
 
@@ -19,6 +20,40 @@ fn the_number_of_threads_leaves_no_trace() {
             assert!(desk.results(threads)[&name] == bytes, "{name} differs with {threads} threads");
         }
     }
+}
+
+/// A sample of the requests agrees with the tables, is the same for any number of threads, and `verify` makes it again.
+#[test]
+fn sampled_requests_are_those_of_the_run() {
+    let desk = Desk::with(SMALL.replace("window: 200ms}", "window: 200ms, sample: 1}").replace("warmUp: 200ms", "warmUp: 0s"));
+    run(&desk, "all", &["--threads", "1"]);
+    run(&desk, "again", &["--threads", "2"]);
+    assert_eq!(desk.text("all/requests.jsonl"), desk.text("again/requests.jsonl"));
+    desk.succeeds(&["verify", "all"]);
+    let rows: Vec<Value> = desk.text("all/requests.jsonl").lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    let latencies: Vec<f64> = rows
+        .iter()
+        .filter(|r| r["point"] == 1 && r["replication"] == 0 && r["outcome"] == "completed")
+        .filter_map(|r| r["latency_ms"].as_f64())
+        .collect();
+    let runs = desk.text("all/runs.csv");
+    let of_run = runs.lines().find(|l| l.starts_with("1,0,") && l.contains(",all,latency_mean,")).expect("its mean");
+    let expected: f64 = of_run.rsplit(',').next().and_then(|v| v.parse().ok()).expect("a number");
+    let mean = latencies.iter().sum::<f64>() / latencies.len() as f64;
+    assert!((mean - expected).abs() < 1e-9 * expected, "{mean} {expected}");
+    let answered = rows.iter().find(|r| r["outcome"] == "completed").expect("some are answered");
+    let parts = ["wait_ms", "service_ms", "called_ms", "network_ms"].map(|part| answered[part].as_f64().expect("known"));
+    assert!((parts.iter().sum::<f64>() - answered["latency_ms"].as_f64().expect("known")).abs() < 1e-6, "{answered}");
+    assert!(answered["pod"].as_str().is_some_and(|pod| pod.starts_with("web-")), "{answered}");
+
+    desk.write("small.yaml", SMALL.replace("window: 200ms}", "window: 200ms, sample: 10}").replace("warmUp: 200ms", "warmUp: 0s"));
+    run(&desk, "some", &[]);
+    let some = desk.text("some/requests.jsonl");
+    assert!(some.lines().count().abs_diff(rows.len() / 10) <= 4, "one in ten of each run, the first included");
+    assert!(some.lines().all(|line| desk.text("all/requests.jsonl").contains(line)), "a part of all");
+    desk.write("small.yaml", SMALL);
+    run(&desk, "none", &[]);
+    assert!(!desk.path("none/requests.jsonl").exists());
 }
 
 #[test]

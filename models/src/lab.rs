@@ -135,6 +135,7 @@ impl Lab {
             autoscaling: AutoscalingSpec::default(),
             events: BTreeMap::new(),
             run: RunSpec { duration: secs(30), warm_up: secs(5), window: secs(5) },
+            sample: 0,
         };
         Self { spec, load: 0.8, replications: 10, seed: 1 }
     }

@@ -168,6 +168,7 @@ pub(crate) fn spec(nodes: Vec<NodeSpec>, workloads: Vec<WorkloadSpec>, traffic: 
         node_lifecycle: NodeLifecycleSpec::default(),
         events: BTreeMap::new(),
         run: RunSpec { duration: secs(10), warm_up: SimDuration::ZERO, window: secs(1) },
+        sample: 0,
     }
 }
 

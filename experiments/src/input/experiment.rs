@@ -303,6 +303,14 @@ pub struct RunSection {
     /// Width of a window of the timeline.
     #[serde(default = "second")]
     pub window: SimDuration,
+    /// One request in so many of each source is written to `requests.jsonl`, as they end and with the first; 0: none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub sample: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+const fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 const fn second() -> SimDuration {
@@ -796,6 +804,7 @@ fn to_cluster_spec(experiment: Experiment, kubernetes: KubernetesSpecs) -> Resul
         autoscaling: experiment.autoscaling,
         events: experiment.events,
         run: experiment.run.spec(),
+        sample: experiment.run.sample,
     })
 }
 

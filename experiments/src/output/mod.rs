@@ -12,6 +12,7 @@ pub(crate) mod plots;
 pub(crate) mod provenance;
 mod ranking;
 pub(crate) mod report;
+pub(crate) mod requests;
 mod safe_level;
 mod sensitivity;
 pub(crate) mod tables;

@@ -7,6 +7,7 @@
 //! elsewhere, and are ignored when reading (they are known from `about.json`). Floats are written in the shortest form that reads
 //! back as the same number.
 
+use super::requests::{self, RequestRow};
 use crate::input::experiment::RankingSection;
 use std::collections::BTreeMap;
 use std::fs;
@@ -418,6 +419,8 @@ pub(crate) struct Results {
     pub(crate) latency: Vec<LatencyRow>,
     /// How much factors matter; empty but for sampled designs, and then without a file.
     pub(crate) sensitivity: Vec<SensitivityRow>,
+    /// A sample of the requests; no report needs it, so that it is not read back.
+    pub(crate) requests: Vec<RequestRow>,
     /// The network.
     pub(crate) vertices: Vec<VertexRow>,
     /// Its traffic per design point.
@@ -441,6 +444,7 @@ impl Results {
         if !self.sensitivity.is_empty() {
             self.write_table(dir, &self.sensitivity, &mut rows)?;
         }
+        requests::write(dir, &self.requests)?;
         self.write_table(dir, &self.vertices, &mut rows)?;
         self.write_table(dir, &self.links, &mut rows)?;
         let stored = Stored { about: self.about.clone(), rows };
@@ -473,6 +477,7 @@ impl Results {
             incidents: read_table(dir, &about, &rows)?,
             latency: read_table(dir, &about, &rows)?,
             sensitivity: if rows.contains_key(SensitivityRow::FILE) { read_table(dir, &about, &rows)? } else { Vec::new() },
+            requests: Vec::new(),
             vertices: read_table(dir, &about, &rows)?,
             links: read_table(dir, &about, &rows)?,
             about,

@@ -16,6 +16,7 @@ mod selection;
 mod sources;
 mod testbed;
 mod tries;
+mod watched;
 mod world;
 
 pub(crate) use judge::{Finding, Found, Verdict};
@@ -79,6 +80,9 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("timeout and retry, no queueing", tries::retry),
     ("tandem (Jackson)", outside::tandem),
     ("externalTrafficPolicy Local with queueing", outside::external_local),
+    ("M/M/1 from empty", watched::transient),
+    ("M_t/M/infinity", watched::sine),
+    ("session affinity timeout", watched::affinity_timeout),
     ("requests to a removed pod", removals::stale),
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),

@@ -112,8 +112,11 @@ fn simulate(cluster: Cluster, spec: &ClusterSpec, keep_going: &dyn Fn() -> bool)
     }
     let events = sim.events();
     let probe = sim.model.probe.take();
-    let Recorded { series, incidents, marks, programming, convergence, slice_writes } = sim.model.finish();
-    Ok(Some((RunResult { series, pods, links, incidents, marks, programming, convergence, slice_writes, measured, events }, probe)))
+    let Recorded { series, incidents, marks, programming, convergence, slice_writes, requests } = sim.model.finish();
+    Ok(Some((
+        RunResult { series, pods, links, incidents, marks, programming, convergence, slice_writes, requests, measured, events },
+        probe,
+    )))
 }
 
 /// Events between two looks at whether to go on.

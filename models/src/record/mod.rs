@@ -2,9 +2,11 @@
 
 mod phases;
 mod run_result;
+mod sample;
 
 pub use phases::{SETTLING, Span, Stretch, around, spans};
 pub use run_result::{EndpointCounts, EventMark, Incident, LinkResult, Place, PodResult, RunResult, SeriesResult, Window};
+pub use sample::RequestRecord;
 
 use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
@@ -18,7 +20,7 @@ const DIGITS: u8 = 3;
 const WINDOW_DIGITS: u8 = 2;
 
 /// Facts about a request's way that the network and the proxies know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// Forwarded from the Node it entered at to another.
     pub extra_hop: bool,
@@ -37,6 +39,9 @@ pub struct Recorder {
     programming: Histogram,
     convergence: Histogram,
     slice_writes: u64,
+    /// Of each source, one request in so many is kept as it ends; 0: none.
+    sample: u32,
+    requests: Vec<RequestRecord>,
 }
 
 /// Everything collected in a run, as it goes into its [`RunResult`].
@@ -53,6 +58,8 @@ pub struct Recorded {
     pub convergence: Histogram,
     /// EndpointSlices written.
     pub slice_writes: u64,
+    /// Requests of the sample.
+    pub requests: Vec<RequestRecord>,
 }
 
 /// A part of a critical path.
@@ -75,9 +82,10 @@ struct SeriesRecorder {
 
 impl Recorder {
     /// A recorder of one series for each of `sources`, of which those marked are calls of one Service by another, over `replicas` places for Pods. Only requests sent
-    /// at or after `measure_from` are measured; the ledger and the timeline count all.
+    /// at or after `measure_from` are measured; the ledger and the timeline count all. Of each source's requests one in `sample` is
+    /// kept, as they end and with the first; none if that is 0.
     #[must_use]
-    pub fn new(sources: &[(&str, bool)], replicas: usize, measure_from: SimTime) -> Self {
+    pub fn new(sources: &[(&str, bool)], replicas: usize, measure_from: SimTime, sample: u32) -> Self {
         let series = |&(name, inner): &(&str, bool)| SeriesRecorder {
             result: SeriesResult {
                 inner,
@@ -97,6 +105,8 @@ impl Recorder {
             programming: Histogram::new(DIGITS),
             convergence: Histogram::new(DIGITS),
             slice_writes: 0,
+            sample,
+            requests: Vec::new(),
         }
     }
 
@@ -138,10 +148,13 @@ impl Recorder {
         }
     }
 
-    /// A request ends, once. `way` is known where a Pod answered.
+    /// A request ends, once, of which `replica` had the last try. `way` is known where a Pod answered.
     #[inline]
-    pub fn ended(&mut self, request: &Request, outcome: Outcome, way: Option<Way>, now: SimTime) {
+    pub fn ended(&mut self, request: &Request, outcome: Outcome, replica: Option<ReplicaId>, way: Option<Way>, now: SimTime) {
         let s = &mut self.series[request.source];
+        if self.sample > 0 && s.result.outcomes_ever.iter().sum::<u64>().is_multiple_of(self.sample.into()) {
+            self.requests.push(RequestRecord::of(request, outcome, replica, way, now));
+        }
         s.result.outcomes_ever[outcome as usize] += 1;
         let completed = outcome == Outcome::Completed;
         s.window.outcomes[outcome as usize] += 1;
@@ -306,6 +319,7 @@ impl Recorder {
             programming: self.programming,
             convergence: self.convergence,
             slice_writes: self.slice_writes,
+            requests: self.requests,
         }
     }
 }

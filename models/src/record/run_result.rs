@@ -1,6 +1,6 @@
 //! [`RunResult`]: what one run found, before any statistics over runs.
 
-use super::Stretch;
+use super::{RequestRecord, Stretch};
 use crate::cluster::Outcome;
 use crate::ids::{LinkId, NodeId, ReplicaId};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct RunResult {
     /// EndpointSlices written (creations, updates and deletions), each of which is sent to every Node. One of 100 endpoints is
     /// about 10 to 20 kB (KEP-0752).
     pub slice_writes: u64,
+    /// A sample of the requests, in the order in which they ended: those of the warm-up too, and none of those that did not end.
+    pub requests: Vec<RequestRecord>,
     /// The measured part of the run.
     pub measured: SimDuration,
     /// Events handled.

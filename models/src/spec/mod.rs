@@ -74,6 +74,8 @@ pub struct ClusterSpec {
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts and what of it is measured.
     pub run: RunSpec,
+    /// Of each source, one request in so many is kept with all that is known of it, as they end; 0: none.
+    pub sample: u32,
 }
 
 /// How long the control plane takes to tell Nodes of a change in endpoints.

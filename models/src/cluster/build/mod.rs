@@ -91,7 +91,7 @@ impl Cluster {
             control_plane_out: 0,
             put_by: Vec::new(),
             conntrack_spec: spec.conntrack.clone(),
-            recorder: Recorder::new(&[], 0, SimTime::ZERO),
+            recorder: Recorder::new(&[], 0, SimTime::ZERO, 0),
             decisions: None,
             probe: None,
             data_plane: spec.data_plane.name(),
@@ -121,7 +121,7 @@ impl Cluster {
             return Err(SpecError::new("traffic", "no traffic: nothing would be simulated", fix));
         }
         let names: Vec<(&str, bool)> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i >= spec.traffic.len())).collect();
-        cluster.recorder = Recorder::new(&names, cluster.replicas.len(), SimTime::ZERO + spec.run.warm_up);
+        cluster.recorder = Recorder::new(&names, cluster.replicas.len(), SimTime::ZERO + spec.run.warm_up, spec.sample);
         Ok(cluster)
     }
 

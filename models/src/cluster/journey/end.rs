@@ -165,7 +165,9 @@ impl Cluster {
             self.recorder.lost(request, outcome, place);
         }
         let way = (outcome == Outcome::Completed).then(|| self.way(request));
-        self.recorder.ended(request, outcome, way, ctx.now());
+        let pod = request.connection.pod;
+        let replica = (pod != Connection::NONE.pod).then(|| self.pods[pod].replica);
+        self.recorder.ended(request, outcome, replica, way, ctx.now());
         self.tell_caller(key, request, outcome, ctx);
     }
 
