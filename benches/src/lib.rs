@@ -158,6 +158,7 @@ fn cluster(
         traffic: BTreeMap::from([("clients".to_owned(), traffic)]),
         node_lifecycle: NodeLifecycleSpec::default(),
         events: BTreeMap::new(),
+        sample: 0,
         run: RunSpec { duration, warm_up: SimDuration::ZERO, window: SimDuration::from_secs(1) },
     }
 }

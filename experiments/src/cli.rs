@@ -197,6 +197,9 @@ pub(crate) struct ValidateArgs {
     /// How to say what was found
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Keep the table, a page of it and the spread of distances in this new directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What `svcsim explain` takes.

@@ -146,3 +146,23 @@ fn another_measurement_fails_or_is_skipped() {
     let unknown = validate("e.jsonl", &line.replace("\"slots\":1", "\"slots\":1,\"speed\":2"), &[]);
     assert!(unknown.code == Some(0) && unknown.out.ends_with("\n0 passed, 0 failed, 1 skipped\n"), "{}", unknown.out);
 }
+
+/// `--out` keeps every statistic, a page and, of many vectors, the spread of distances; it overwrites nothing.
+#[test]
+fn the_table_is_kept_on_request() {
+    let desk = Desk::empty();
+    let file = shipped(SHIPPED);
+    let arguments = ["validate", file.to_str().expect("a path"), "--scale", "0.001", "--out", "kept"];
+    let said = desk.svcsim(&arguments);
+    assert!(matches!(said.code, Some(0 | 1)), "{said:?}");
+    let table = desk.text("kept/validation.csv");
+    assert!(table.starts_with("vector,family,statistic,expected,found,standard_error,z,verdict,reason\nmm1-rho50,M/M/1,"), "{table}");
+    let page = desk.text("kept/validation.md");
+    let totals = said.out.lines().last().expect("totals").split(' ').next().expect("a number").to_owned();
+    assert!(page.contains(&format!("**{totals} vectors passed")) && page.contains("| fork-join of two M/M/1 |"), "{page}");
+    assert!(desk.text("kept/z.svg").contains("Histogram of") && desk.path("kept/z.png").exists());
+    let again = desk.svcsim(&arguments);
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(again.err.contains("--out") && again.err.contains("not empty"), "{again:?}");
+    assert_eq!(desk.text("kept/validation.md"), page);
+}

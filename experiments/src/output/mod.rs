@@ -16,6 +16,7 @@ pub(crate) mod requests;
 mod safe_level;
 mod sensitivity;
 pub(crate) mod tables;
+pub(crate) mod validation;
 mod view;
 
 #[cfg(test)]

@@ -153,6 +153,30 @@ impl Place {
         Ok(Self { note: if dir == default { String::new() } else { kept }, dir })
     }
 
+    /// `out`, which must be new or empty.
+    pub(crate) fn new(out: &Path) -> Result<Self, Failure> {
+        if std::fs::read_dir(out).map_or(!out.exists(), |mut entries| entries.next().is_none()) {
+            return Ok(Self { dir: out.to_owned(), note: String::new() });
+        }
+        let problem = format!("{} is there and not empty; expected a new directory", out.display());
+        Err(crate::input::error::InputError::new("--out", problem, "name another directory, or remove this one").into())
+    }
+
+    /// Writes files that are no run's results, all or none.
+    pub(crate) fn keep(&self, files: &[(&'static str, Vec<u8>)]) -> Result<(), Failure> {
+        let part = self.part();
+        let fill = || -> io::Result<()> {
+            std::fs::create_dir_all(&part)?;
+            files.iter().try_for_each(|(name, bytes)| std::fs::write(part.join(name), bytes))?;
+            self.settle(&part)
+        };
+        fill().map_err(|e| {
+            // What is left of a failed attempt helps nobody.
+            let _ = std::fs::remove_dir_all(&part);
+            Failure::Failed(format!("{}: nothing could be written: {e}", self.dir.display()))
+        })
+    }
+
     /// A directory of this process alone.
     pub(crate) fn temporary() -> Self {
         Self { dir: std::env::temp_dir().join(format!("svcsim-{}", std::process::id())), note: String::new() }

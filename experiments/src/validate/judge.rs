@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use svcsim_engine::stats::interval::Sample;
 
 /// Standard errors that a mean may be off: some 6 in 100000 right ones are called wrong.
-const K: f64 = 4.0;
+pub(crate) const K: f64 = 4.0;
 /// A standard error above this many times the expected one says that the runs tell too little, or something else.
 const MOST_ERROR: f64 = 1.5;
 /// How far a calculation may be from what is known, relative to it.

@@ -19,7 +19,7 @@ mod tries;
 mod watched;
 mod world;
 
-pub(crate) use judge::{Finding, Found, Verdict};
+pub(crate) use judge::{Finding, Found, K, Verdict};
 
 use crate::input::error::{InputError, Span};
 use crate::input::files::Files;

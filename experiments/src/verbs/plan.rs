@@ -106,7 +106,7 @@ pub(crate) fn search(args: &PlanArgs) -> Result<(), Failure> {
     let answer = halve(values.len(), args.largest, &mut attempt)?;
     let text = told(args, &conditions, &values, &tried, answer, each);
     let answered = answer.map(|i| &values[i]);
-    keep(&place, &files(&text, args, &planned, &tried, answered)?)?;
+    place.keep(&files(&text, args, &planned, &tried, answered)?)?;
     print!("{text}\nEvidence: {}{}\n", place.dir.display(), place.note);
     if answer.is_some() { Ok(()) } else { Err(Failure::Reported) }
 }
@@ -329,21 +329,6 @@ fn files(
         ("experiment.yaml", planned.loaded.resolved_yaml().into_bytes()),
         ("plan.txt", text.as_bytes().to_vec()),
     ])
-}
-
-/// Writes files beside their place, then moves them there.
-fn keep(place: &Place, files: &[(&'static str, Vec<u8>)]) -> Result<(), Failure> {
-    let part = place.part();
-    let fill = || -> std::io::Result<()> {
-        std::fs::create_dir_all(&part)?;
-        files.iter().try_for_each(|(name, bytes)| std::fs::write(part.join(name), bytes))?;
-        place.settle(&part)
-    };
-    fill().map_err(|e| {
-        // What is left of a failed attempt helps nobody.
-        let _ = std::fs::remove_dir_all(&part);
-        Failure::Failed(format!("{}: the evidence could not be written: {e}", place.dir.display()))
-    })
 }
 
 #[cfg(test)]

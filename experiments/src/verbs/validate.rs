@@ -3,9 +3,10 @@
 use super::Failure;
 use crate::cli::{Format, ValidateArgs};
 use crate::input::files::Files;
+use crate::output::provenance::Place;
+use crate::output::validation::{Pooled, files as kept, skipped, totals};
 use crate::validate::{Effort, Finding, Found, Outcome, Verdict, read, validate as run_vectors};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Runs the vectors of all files and says what passed.
 pub(crate) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
@@ -16,17 +17,20 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
         let text = files.read(file, "")?;
         vectors.push(read(file, &text)?);
     }
+    let place = args.out.as_deref().map(Place::new).transpose()?;
     let effort = Effort { scale: args.scale, seed: args.seed };
     let outcomes: Vec<Outcome> = vectors.into_iter().flat_map(|v| run_vectors(v, &effort)).collect();
+    if let Some(place) = place {
+        let names: Vec<String> = args.files.iter().map(|f| f.display().to_string()).collect();
+        let command = format!("svcsim validate {} --scale {} --seed {}", names.join(" "), args.scale, args.seed);
+        let files = kept(&outcomes, &command).map_err(|e| Failure::Failed(format!("the table could not be made: {e}")))?;
+        place.keep(&files)?;
+    }
     match args.format {
         Format::Json => println!("{}", to_json(&outcomes)),
         Format::Text => print!("{}", to_text(&outcomes)),
     }
     if outcomes.iter().any(|o| o.passed() == Some(false)) { Err(Failure::Reported) } else { Ok(()) }
-}
-
-fn totals(outcomes: &[Outcome]) -> [usize; 3] {
-    [Some(true), Some(false), None].map(|passed| outcomes.iter().filter(|o| o.passed() == passed).count())
 }
 
 fn to_text(outcomes: &[Outcome]) -> String {
@@ -37,42 +41,16 @@ fn to_text(outcomes: &[Outcome]) -> String {
             text.extend(findings.iter().map(line));
         }
     }
-    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for outcome in outcomes.iter().filter(|o| o.passed().is_none()) {
-        let reason = outcome.findings.as_ref().err().map_or("no statistic of it can be judged", String::as_str);
-        reasons.entry(reason).or_default().push(&outcome.id);
-    }
-    for (reason, ids) in &reasons {
+    for (reason, ids) in skipped(outcomes) {
         text += &format!("skipped: {reason}: {}\n", ids.join(", "));
     }
-    if let Some(z) = Pooled::of(outcomes) {
-        text += &format!("z of one statistic of each of {} vectors: mean {:+.2}, root mean square {:.2}\n", z.vectors, z.mean, z.rms);
+    if let Some(pooled) = Pooled::of(outcomes) {
+        text += &format!("{}\n", pooled.sentence());
     }
     let [passed, failed, skipped] = totals(outcomes);
     text += &format!("{passed} passed, {failed} failed");
     text += &if skipped > 0 { format!(", {skipped} skipped\n") } else { "\n".to_owned() };
     text
-}
-
-/// Distances in standard errors, one of each vector, since the statistics of one depend on each other. Of a few hundred independent ones
-/// the root mean square lies between 0.85 and 1.15: less, and standard errors are too large; more, and there is bias or dependence.
-struct Pooled {
-    vectors: usize,
-    mean: f64,
-    rms: f64,
-}
-
-impl Pooled {
-    /// Fewest vectors that anything is said of.
-    const FEWEST: usize = 20;
-
-    fn of(outcomes: &[Outcome]) -> Option<Self> {
-        let judged = |o: &Outcome| o.findings.as_ref().ok()?.iter().filter(|f| f.verdict.passed().is_some()).find_map(|f| f.z);
-        let z: Vec<f64> = outcomes.iter().filter_map(judged).filter(|z| z.is_finite()).collect();
-        let n = z.len() as f64;
-        let mean = |of: &dyn Fn(f64) -> f64| z.iter().map(|z| of(*z)).sum::<f64>() / n;
-        (z.len() >= Self::FEWEST).then(|| Self { vectors: z.len(), mean: mean(&|z| z), rms: mean(&|z| z * z).sqrt() })
-    }
 }
 
 /// Expected, calculated or simulated with its interval of 95 % (1.96 standard errors), distance and verdict.
@@ -120,6 +98,6 @@ fn to_json(outcomes: &[Outcome]) -> Value {
         json!({ "id": o.id, "family": o.family, "passed": o.passed(), "findings": findings, "skipped": skipped })
     };
     let [passed, failed, skipped] = totals(outcomes);
-    let z = Pooled::of(outcomes).map(|z| json!({ "vectors": z.vectors, "mean": z.mean, "rms": z.rms }));
+    let z = Pooled::of(outcomes).map(|z| json!({ "vectors": z.z.len(), "mean": z.mean(), "rms": z.rms() }));
     json!({ "passed": passed, "failed": failed, "skipped": skipped, "z": z, "vectors": outcomes.iter().map(vector).collect::<Vec<_>>() })
 }

@@ -89,7 +89,7 @@ pub struct Interference {
 
 impl Interference {
     /// That of the next service.
-    pub fn next(&mut self) -> SimDuration {
+    pub fn draw(&mut self) -> SimDuration {
         self.time.sample_duration(&mut self.stream)
     }
 }
@@ -109,7 +109,7 @@ impl Errors {
     }
 
     /// Whether the next fails.
-    pub fn next(&mut self) -> bool {
+    pub fn draw(&mut self) -> bool {
         self.stream.chance(self.probability)
     }
 }

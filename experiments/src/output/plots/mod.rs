@@ -8,6 +8,7 @@ mod png;
 mod pod_load;
 mod timeline;
 mod topology_map;
+pub(crate) mod z_histogram;
 
 use std::path::Path;
 use std::{fs, io};
@@ -54,9 +55,14 @@ pub(crate) fn write(figures: &[Figure], dir: &Path) -> io::Result<()> {
     fs::create_dir_all(&plots)?;
     for figure in figures {
         fs::write(plots.join(format!("{}.svg", figure.name)), &figure.svg)?;
-        fs::write(plots.join(format!("{}.png", figure.name)), png::render(&figure.svg).map_err(io::Error::other)?)?;
+        fs::write(plots.join(format!("{}.png", figure.name)), png_of(figure)?)?;
     }
     Ok(())
+}
+
+/// The drawing as pixels.
+pub(crate) fn png_of(figure: &Figure) -> io::Result<Vec<u8>> {
+    png::render(&figure.svg).map_err(io::Error::other)
 }
 
 /// The look of the `i`-th of several curves; 28 differ in colour or dashes.

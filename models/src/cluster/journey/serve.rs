@@ -200,7 +200,7 @@ impl Cluster {
             request.waited = now.since(request.joined).saturating_sub(request.demand + request.called);
             let pod = &mut self.pods[id];
             pod.done(now.since(request.joined));
-            let fails = result == Outcome::Completed && pod.errors.as_mut().is_some_and(|e| e.next());
+            let fails = result == Outcome::Completed && pod.errors.as_mut().is_some_and(|e| e.draw());
             let result = if fails { Outcome::InternalError } else { result };
             request.seen = pod.present().min(u16::MAX.into()) as u16;
             let request = *request;
@@ -269,7 +269,7 @@ fn takes(pod: &Pod, w: &Workload, demand: SimDuration, now: SimTime) -> SimDurat
 /// What a service that starts now takes beyond that.
 #[inline]
 fn interference(pod: &mut Pod) -> SimDuration {
-    pod.interference.as_mut().map_or(SimDuration::ZERO, |i| i.next())
+    pod.interference.as_mut().map_or(SimDuration::ZERO, |i| i.draw())
 }
 
 fn schedule_sharing(pod: PodId, reschedule: Reschedule, ctx: &mut Ctx<'_>) {

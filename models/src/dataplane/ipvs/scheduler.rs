@@ -425,7 +425,7 @@ mod tests {
     fn wrr_known_answer() {
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[4, 3, 2]), 18), [0, 0, 1, 0, 1, 2, 0, 1, 2].repeat(2));
         assert_eq!(wrr_cycle(&[8, 6, 4]), [0, 0, 1, 0, 1, 2, 0, 1, 2], "weights by their greatest common divisor");
-        assert_eq!(wrr_cycle(&[0, 0]), [], "nobody has a turn");
+        assert!(wrr_cycle(&[0, 0]).is_empty(), "nobody has a turn");
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[2, 0, 4]), 6), [2, 0, 2, 2, 0, 2], "two rounds: 4, then 2 and more");
         assert_eq!(sequence(Scheduler::Wrr, &mut with_weights(&[1, 1, 1]), 5), [0, 1, 2, 0, 1]);
         let mut state = Scheduler::Wrr.state();
