@@ -15,6 +15,7 @@ use crate::steady::{self, WarmUp};
 use crate::verbs::Planned;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
+use svcsim_engine::stats::proportion::clopper_pearson;
 use svcsim_engine::stats::replications::interval_after_pilot;
 use svcsim_engine::stats::t_interval;
 use svcsim_engine::{Id, SimDuration, SimTime};
@@ -254,10 +255,17 @@ impl PointTables<'_> {
     }
 
     fn summary(&mut self, metrics: Metrics, latencies: &[(String, Histogram)], replications: u32, drift: Option<String>) {
+        let mut sent: BTreeMap<String, f64> = BTreeMap::new();
+        for (series, _, _, values) in metrics.values().filter(|(_, metric, ..)| metric == "requests") {
+            sent.insert(series.clone(), values.iter().sum());
+        }
         for (series, metric, unit, values) in metrics.into_values() {
+            let none_lost = metric == "error_rate" && values.iter().all(|v| *v == 0.0);
             let pilot = self.results.about.precision.as_ref().filter(|p| series == "all" && p.metrics.contains(&metric)).map(|p| p.pilot);
             let interval = match pilot {
                 Some(pilot) => interval_after_pilot(&values, pilot as usize, CONFIDENCE),
+                // Zeros do not scatter: how rare losses may be follows from how many requests there were.
+                None if none_lost => clopper_pearson(0, sent.get(&series).map_or(0, |n| *n as u64), CONFIDENCE),
                 None => t_interval(&values, CONFIDENCE),
             };
             let samples = latencies.iter().find(|(name, _)| *name == series).map_or(0, |(_, h)| h.count());

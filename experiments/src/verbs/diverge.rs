@@ -35,9 +35,14 @@ fn side(text: &str, field: &str) -> Result<(ClusterSpec, u64), Failure> {
 
 fn told(found: &Divergence) -> String {
     let line = |(at, what): &(SimTime, String)| format!("  {} {what}\n", at.since(SimTime::ZERO));
-    let mut text = format!("The first {} events are the same; the last of them:\n", found.same);
+    let mut text = match found.same {
+        0 => "They part with the first event:\n".to_owned(),
+        same => format!("The first {same} events are the same; the last of them:\n"),
+    };
     found.before.iter().for_each(|event| text.push_str(&line(event)));
-    text.push_str("Then they part:\n");
+    if found.same > 0 {
+        text.push_str("Then they part:\n");
+    }
     for (name, event) in ["A", "B"].into_iter().zip(&found.then) {
         text.push_str(&format!("{name}:{}", event.as_ref().map_or_else(|| "  nothing happens any more\n".to_owned(), line)));
     }
