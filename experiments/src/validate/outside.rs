@@ -98,6 +98,8 @@ fn cluster(
         "kubernetes": {"objects": objects, "nodes": {"zones": ["zone"], "perZone": pods.len()}},
         "network": {"shape": {"oneSwitch": {"node": {"delay": "0s"}}}, "sites": {"internet": {"link": link}}},
         "pods": {"default": behaviour},
+        // It takes no time, and its checks are over: else SYNs that Nodes without Pods dropped at the start come again for two minutes.
+        "loadBalancer": {"instanceTargets": {"delay": "0s", "localTargets": "nodesWithPods"}},
         "conntrack": {"min": 1_000_000_000},
         "traffic": {"clients": clients},
         "run": {"duration": seconds(runs.duration), "warmUp": seconds(runs.warm_up), "window": seconds(runs.duration)},
