@@ -3,6 +3,7 @@
 use crate::desk::{Desk, SMALL, shipped};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
 
 fn run(desk: &Desk, out: &str, more: &[&str]) {
@@ -49,7 +50,14 @@ fn sampled_requests_are_those_of_the_run() {
     desk.write("small.yaml", SMALL.replace("window: 200ms}", "window: 200ms, sample: 10}").replace("warmUp: 200ms", "warmUp: 0s"));
     run(&desk, "some", &[]);
     let some = desk.text("some/requests.jsonl");
-    assert!(some.lines().count().abs_diff(rows.len() / 10) <= 4, "one in ten of each run, the first included");
+    let expected = rows.len() as f64 / 10.0;
+    assert!((some.lines().count() as f64 - expected).abs() < 4.0 * (0.9 * expected).sqrt(), "{} of {}", some.lines().count(), rows.len());
+    // Both points meet the same requests, and keep the same of them.
+    let of_point = |point: u32| -> BTreeSet<String> {
+        let kept = some.lines().map(|l| serde_json::from_str::<Value>(l).expect("an object a line")).filter(|r| r["point"] == point);
+        kept.map(|r| format!("{} {} {}", r["replication"], r["client"], r["start_s"])).collect()
+    };
+    assert!(!of_point(0).is_empty() && of_point(0) == of_point(1), "{:?} {:?}", of_point(0), of_point(1));
     assert!(some.lines().all(|line| desk.text("all/requests.jsonl").contains(line)), "a part of all");
     desk.write("small.yaml", SMALL);
     run(&desk, "none", &[]);

@@ -3,6 +3,8 @@
 
 use crate::world::*;
 use proptest::prelude::*;
+use svcsim_engine::SimTime;
+use svcsim_engine::stats::Histogram;
 use svcsim_models::circuit_breaker::CircuitBreakerSpec;
 use svcsim_models::cluster::Outcome;
 use svcsim_models::load_balancer::Proxies;
@@ -254,4 +256,24 @@ proptest! {
         prop_assert!(once == format!("{:?}", run_one(&spec, replication)), "two runs of replication {replication} differ");
         prop_assert!(once != format!("{:?}", run_one(&spec, replication + 1)), "replication {replication} and the next are the same");
     }
+}
+
+/// Kept requests are those that ended: of all of them, those behind the warm-up are the ones that are measured.
+#[test]
+fn requests_that_are_kept_are_those_that_are_counted() {
+    let pod = behaviour(DistSpec::Exponential { mean: ms(5) }, 2);
+    let mut spec = spec(nodes_in(&["", ""]), vec![web(&["n0", "n1"], pod)], traffic(Origin::Cluster, Via::ClusterIP, 300.0));
+    spec.run = RunSpec { duration: secs(20), warm_up: secs(5), window: secs(1) };
+    crashes(&mut spec, "web", constant(secs(3)));
+    spec.sample = 1;
+    let all = run_one(&spec, 0);
+    let series = &all.series[0];
+    assert_eq!(all.requests.len() as u64, series.outcomes_ever.iter().sum::<u64>());
+    let measured = all.requests.iter().filter(|r| r.start >= SimTime::ZERO + secs(5));
+    let mut latency = Histogram::new(3);
+    measured.clone().filter(|r| r.outcome == Outcome::Completed).for_each(|r| latency.record(r.latency()));
+    assert_eq!((latency.count(), latency.mean_ns()), (series.latency.count(), series.latency.mean_ns()));
+    assert!(measured.clone().any(|r| r.outcome != Outcome::Completed), "crashes lose some");
+    spec.sample = 0;
+    assert!(run_one(&spec, 0).requests.is_empty());
 }

@@ -303,13 +303,13 @@ pub struct RunSection {
     /// Width of a window of the timeline.
     #[serde(default = "second")]
     pub window: SimDuration,
-    /// One request in so many of each source is written to `requests.jsonl`, as they end and with the first; 0: none.
-    #[serde(default, skip_serializing_if = "is_none")]
+    /// About one request in so many is written to `requests.jsonl`, the same ones of all points that meet the same arrivals; 0: none, 1: all.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sample: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
-const fn is_none(n: &u32) -> bool {
+const fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 

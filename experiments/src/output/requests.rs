@@ -1,9 +1,11 @@
 //! `requests.jsonl`: a sample of the requests, one JSON object a line.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use svcsim_engine::{Id, SimDuration};
 use svcsim_models::cluster::Outcome;
 use svcsim_models::record::{RequestRecord, RunResult};
 
@@ -35,23 +37,26 @@ pub(crate) struct RequestRow {
 impl RequestRow {
     /// The sample of one run.
     pub(crate) fn of_run(point: u32, replication: u32, run: &RunResult) -> impl Iterator<Item = Self> {
-        run.requests.iter().map(move |r| Self::of(point, replication, run, r))
+        let pods: BTreeMap<usize, &str> = run.pods.iter().map(|p| (p.replica, p.name.as_str())).collect();
+        run.requests.iter().map(move |r| {
+            let pod = r.replica.and_then(|replica| pods.get(&replica.index()));
+            Self::of((point, replication), &run.series[r.source.index()].name, pod.copied(), r)
+        })
     }
 
-    fn of(point: u32, replication: u32, run: &RunResult, r: &RequestRecord) -> Self {
+    fn of((point, replication): (u32, u32), series: &str, pod: Option<&str>, r: &RequestRecord) -> Self {
         let latency = r.latency();
         let in_pod = r.waited + r.demand + r.called;
-        let known = |value: svcsim_engine::SimDuration| (r.outcome == Outcome::Completed).then(|| value.as_millis_f64());
-        let place = r.replica.map(|replica| replica.0 as usize);
+        let known = |value: SimDuration| (r.outcome == Outcome::Completed).then(|| value.as_millis_f64());
         Self {
             point,
             replication,
-            series: run.series[r.source.0 as usize].name.clone(),
+            series: series.to_owned(),
             client: r.client,
             start_s: r.start.as_secs_f64(),
             latency_ms: latency.as_millis_f64(),
             outcome: r.outcome.name(),
-            pod: place.and_then(|place| Some(run.pods.iter().find(|p| p.replica == place)?.name.clone())),
+            pod: pod.map(str::to_owned),
             tries: r.tries,
             wait_ms: known(r.waited),
             service_ms: known(r.demand),

@@ -10,6 +10,7 @@ pub use sample::RequestRecord;
 
 use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
+use crate::maglev::mix64;
 use phases::Cuts;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{IdVec, SimDuration, SimTime};
@@ -39,7 +40,7 @@ pub struct Recorder {
     programming: Histogram,
     convergence: Histogram,
     slice_writes: u64,
-    /// Of each source, one request in so many is kept as it ends; 0: none.
+    /// About one request in so many is kept; 0: none.
     sample: u32,
     requests: Vec<RequestRecord>,
 }
@@ -80,10 +81,17 @@ struct SeriesRecorder {
     window_requests: Vec<u32>,
 }
 
+/// Whether a request is one of those that are kept. It depends on who sent it and when alone, not on what became of it, so that designs
+/// that meet the same arrivals keep the same requests.
+fn is_sampled(request: &Request, one_in: u32) -> bool {
+    let who = u64::from(request.source.0) << 32 | u64::from(request.client);
+    (mix64(mix64(who) ^ request.start.as_nanos()) >> 32).is_multiple_of(one_in.into())
+}
+
 impl Recorder {
-    /// A recorder of one series for each of `sources`, of which those marked are calls of one Service by another, over `replicas` places for Pods. Only requests sent
-    /// at or after `measure_from` are measured; the ledger and the timeline count all. Of each source's requests one in `sample` is
-    /// kept, as they end and with the first; none if that is 0.
+    /// A recorder of one series for each of `sources`, of which those marked are calls of one Service by another, over `replicas`
+    /// places for Pods. Only requests sent at or after `measure_from` are measured; the ledger and the timeline count all. About one
+    /// request in `sample` is kept; none if that is 0.
     #[must_use]
     pub fn new(sources: &[(&str, bool)], replicas: usize, measure_from: SimTime, sample: u32) -> Self {
         let series = |&(name, inner): &(&str, bool)| SeriesRecorder {
@@ -152,7 +160,7 @@ impl Recorder {
     #[inline]
     pub fn ended(&mut self, request: &Request, outcome: Outcome, replica: Option<ReplicaId>, way: Option<Way>, now: SimTime) {
         let s = &mut self.series[request.source];
-        if self.sample > 0 && s.result.outcomes_ever.iter().sum::<u64>().is_multiple_of(self.sample.into()) {
+        if self.sample > 0 && is_sampled(request, self.sample) {
             self.requests.push(RequestRecord::of(request, outcome, replica, way, now));
         }
         s.result.outcomes_ever[outcome as usize] += 1;

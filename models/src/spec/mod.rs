@@ -74,7 +74,7 @@ pub struct ClusterSpec {
     pub events: BTreeMap<String, EventSpec>,
     /// How long a run lasts and what of it is measured.
     pub run: RunSpec,
-    /// Of each source, one request in so many is kept with all that is known of it, as they end; 0: none.
+    /// About one request in so many is kept with all that is known of it, by who sent it and when; 0: none, 1: all.
     pub sample: u32,
 }
 
