@@ -263,9 +263,9 @@ impl PointTables<'_> {
             let none_lost = metric == "error_rate" && values.iter().all(|v| *v == 0.0);
             let pilot = self.results.about.precision.as_ref().filter(|p| series == "all" && p.metrics.contains(&metric)).map(|p| p.pilot);
             let interval = match pilot {
-                Some(pilot) => interval_after_pilot(&values, pilot as usize, CONFIDENCE),
                 // Zeros do not scatter: how rare losses may be follows from how many requests there were.
-                None if none_lost => clopper_pearson(0, sent.get(&series).map_or(0, |n| *n as u64), CONFIDENCE),
+                _ if none_lost => clopper_pearson(0, sent.get(&series).map_or(0, |n| *n as u64), CONFIDENCE),
+                Some(pilot) => interval_after_pilot(&values, pilot as usize, CONFIDENCE),
                 None => t_interval(&values, CONFIDENCE),
             };
             let samples = latencies.iter().find(|(name, _)| *name == series).map_or(0, |(_, h)| h.count());

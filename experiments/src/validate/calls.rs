@@ -1,7 +1,7 @@
 //! Requests that call several Pods at once and wait for all of them.
 
 use super::queues::quantiles;
-use super::world::{World, law, lognormal_quantile, seconds};
+use super::world::{World, law, lognormal_quantile};
 use super::{Effort, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -68,17 +68,8 @@ fn plan(
     measure: impl Fn(&RunResult) -> BTreeMap<&'static str, f64> + Sync + 'static,
 ) -> Result<Plan, String> {
     let runs = vector.long_runs(rate, effort)?;
-    let world = World {
-        nodes: 1,
-        pods,
-        behaviour,
-        rate,
-        source: Value::Null,
-        to_node: seconds(0.0).into(),
-        warm_up: runs.warm_up,
-        duration: runs.duration,
-    };
-    Ok(runs.plan(behind(world.spec()?, call), measure))
+    let spec = World::steady(&runs, pods, behaviour, rate, Value::Null).spec()?;
+    Ok(runs.plan(behind(spec, call), measure))
 }
 
 /// The same cluster with a Service before `web`, of one Pod that is never busy and makes `call`.

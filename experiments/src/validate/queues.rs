@@ -47,16 +47,7 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     }
     let rate = vector.number("arrival_rate_rps")?;
     let runs = vector.long_runs(rate, effort)?;
-    let world = World {
-        nodes: pods,
-        pods,
-        behaviour,
-        rate,
-        source: Value::Null,
-        to_node: Value::from("0s"),
-        warm_up: runs.warm_up,
-        duration: runs.duration,
-    };
+    let world = World { nodes: pods, ..World::steady(&runs, pods, behaviour, rate, Value::Null) };
     Ok(runs.plan(world.spec()?, measure))
 }
 
@@ -71,16 +62,7 @@ pub(super) fn feedback(vector: &Vector, effort: &Effort) -> Result<Plan, String>
     let retries = json!({"attempts": u8::MAX, "backoff": {"base": "0s", "max": "0s"}, "on": ["5xx"]});
     let rate = vector.number("arrival_rate_rps")?;
     let runs = vector.long_runs(rate, effort)?;
-    let world = World {
-        nodes: 1,
-        pods: vector.count("pods")?,
-        behaviour,
-        rate,
-        source: json!({"retries": retries}),
-        to_node: Value::from("0s"),
-        warm_up: runs.warm_up,
-        duration: runs.duration,
-    };
+    let world = World::steady(&runs, vector.count("pods")?, behaviour, rate, json!({"retries": retries}));
     Ok(runs.plan(world.spec()?, |run| {
         let series = &run.series[0];
         let mut values = measure(run);
@@ -95,17 +77,7 @@ pub(super) fn breakdowns(vector: &Vector, effort: &Effort) -> Result<Plan, Strin
     let behaviour = json!({"serviceTime": law(vector, "service")?, "concurrency": vector.count("servers_per_pod")?, "startup": "0s"});
     let rate = vector.number("arrival_rate_rps")?;
     let runs = vector.long_runs(rate, effort)?;
-    let world = World {
-        nodes: 1,
-        pods: vector.count("pods")?,
-        behaviour,
-        rate,
-        source: Value::Null,
-        to_node: Value::from("0s"),
-        warm_up: runs.warm_up,
-        duration: runs.duration,
-    };
-    let mut spec = world.spec()?;
+    let mut spec = World::steady(&runs, vector.count("pods")?, behaviour, rate, Value::Null).spec()?;
     for workload in &mut spec.workloads {
         // Whoever comes meanwhile waits in the accept queue.
         workload.pod.backlog = 1_000_000;

@@ -30,6 +30,7 @@ impl Chain {
 /// The chain of rules that kube-proxy writes in iptables mode.
 pub(super) fn iptables_chain(params: &Map<String, Value>) -> Result<Results, String> {
     let n = Chain::read(params)?;
+    // As deviations, since shares in floating point (`iptables::chances`) would lose them: they are of order 1e-10.
     // A rule with `left` endpoints matches with (1 + e)/left, e from the rounding to 31 bits alone; the last rule has none.
     let rounding = |left: u32| if left == 1 { 0.0 } else { off(u64::from(iptables::threshold(left)), left, 31) };
     let mut passed = 0.0;

@@ -59,10 +59,9 @@ pub(super) fn plan(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         }
     }
     let runs = vector.long_runs(rate, effort)?;
-    let to_node = Value::from("0s");
-    let world = World { nodes: 1, pods, behaviour, rate, source, to_node, warm_up: runs.warm_up, duration: runs.duration };
+    let spec = World::steady(&runs, pods, behaviour, rate, source).spec()?;
     let unequal = !speeds.is_empty();
-    Ok(runs.plan(world.spec()?, move |run| all(run, unequal)))
+    Ok(runs.plan(spec, move |run| all(run, unequal)))
 }
 
 /// How requests arrive, and how many a second.

@@ -2,8 +2,8 @@
 //! try takes is its Pod's doing, so that each takes its own time.
 
 use super::queues::quantiles;
-use super::world::{World, law, milliseconds, seconds};
-use super::{Effort, Plan, Vector};
+use super::world::{World, law, mean_ms, milliseconds};
+use super::{Effort, LongRuns, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use svcsim_models::cluster::Outcome;
@@ -18,8 +18,8 @@ pub(super) fn hedging(vector: &Vector, effort: &Effort) -> Result<Plan, String> 
     vector.knows_only(&["latency", "hedge_delay_ms"])?;
     let after = milliseconds(vector.number("hedge_delay_ms")?);
     let runs = vector.long_runs(RATE, effort)?;
-    let hedged = spec(vector, json!({"hedging": {"after": after}}), (runs.warm_up, runs.duration))?;
-    let alone = spec(vector, Value::Null, (runs.warm_up, runs.duration))?;
+    let hedged = spec(vector, json!({"hedging": {"after": after}}), &runs)?;
+    let alone = spec(vector, Value::Null, &runs)?;
     let measure = |results: &[RunResult]| {
         let [hedged, alone] = results else { return BTreeMap::new() };
         let series = &hedged.series[0];
@@ -41,9 +41,9 @@ pub(super) fn retry(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
         "perTryTimeout": milliseconds(vector.number("timeout_ms")?),
         "backoff": {"base": "0s", "max": "0s"},
     });
-    let mean = vector.params.get("latency").and_then(Value::as_object).and_then(super::world::mean_ms).ok_or("a latency without a mean")?;
+    let mean = vector.params.get("latency").and_then(Value::as_object).and_then(mean_ms).ok_or("a latency without a mean")?;
     let runs = vector.long_runs(RATE, effort)?;
-    let spec = spec(vector, json!({"retries": retries}), (runs.warm_up, runs.duration))?;
+    let spec = spec(vector, json!({"retries": retries}), &runs)?;
     Ok(runs.plan(spec, move |run| {
         let (series, sent) = (&run.series[0], run.series[0].arrivals as f64);
         let worked: f64 = run.pods.iter().map(|p| p.busy.as_millis_f64()).sum();
@@ -58,7 +58,7 @@ pub(super) fn retry(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
 }
 
 /// One Pod that is never busy, of whose surroundings alone it depends how long a try takes.
-fn spec(vector: &Vector, source: Value, (warm_up, duration): (f64, f64)) -> Result<ClusterSpec, String> {
+fn spec(vector: &Vector, source: Value, runs: &LongRuns) -> Result<ClusterSpec, String> {
     let behaviour = json!({"serviceTime": "1ns", "interference": law(vector, "latency")?, "concurrency": 1_000_000, "startup": "0s"});
-    World { nodes: 1, pods: 1, behaviour, rate: RATE, source, to_node: seconds(0.0).into(), warm_up, duration }.spec()
+    World::steady(runs, 1, behaviour, RATE, source).spec()
 }

@@ -1,7 +1,7 @@
 //! The cluster of the vectors: Pods of one Service `web`, called at its cluster IP from Pods on all Nodes, with nothing
 //! between them that takes time. It is read as an experiment file is.
 
-use super::Vector;
+use super::{LongRuns, Vector};
 use crate::input::experiment::Loaded;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -29,6 +29,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Pods of this behaviour on one Node, which knows of them at once, for as long as `runs` say.
+    pub(super) fn steady(runs: &LongRuns, pods: u32, behaviour: Value, rate: f64, source: Value) -> Self {
+        Self { nodes: 1, pods, behaviour, rate, source, to_node: seconds(0.0).into(), warm_up: runs.warm_up, duration: runs.duration }
+    }
+
     /// The spec of it.
     ///
     /// # Errors

@@ -81,13 +81,17 @@ pub struct Pod {
 /// Time that services take beyond their demand.
 #[derive(Clone, Debug)]
 pub struct Interference {
-    /// Of one service.
-    pub time: Dist,
-    /// Its chance.
-    pub stream: Stream,
+    time: Dist,
+    stream: Stream,
 }
 
 impl Interference {
+    /// As much of each service.
+    #[must_use]
+    pub const fn new(time: Dist, stream: Stream) -> Self {
+        Self { time, stream }
+    }
+
     /// That of the next service.
     pub fn draw(&mut self) -> SimDuration {
         self.time.sample_duration(&mut self.stream)

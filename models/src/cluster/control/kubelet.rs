@@ -33,7 +33,7 @@ impl Cluster {
         self.pods[pod].limiter = w.adaptive_limit.map(|spec| Box::new(Limiter::new(spec)));
         // The n-th Pod of a workload has the n-th stream, whichever it replaces.
         let stream = |purpose: Purpose| self.streams.stream(purpose as u64, entity(&format!("{}-{}", w.name, w.pods.len())));
-        let interference = |time: &Dist| Box::new(Interference { time: time.clone(), stream: stream(Purpose::Interference) });
+        let interference = |time: &Dist| Box::new(Interference::new(time.clone(), stream(Purpose::Interference)));
         self.pods[pod].interference = w.interference.as_ref().map(interference);
         self.pods[pod].errors = (w.error_probability > 0.0).then(|| Box::new(Errors::new(w.error_probability, stream(Purpose::Errors))));
         let place = self.replicas[replica].place as usize;
