@@ -163,6 +163,10 @@ fn the_table_is_kept_on_request() {
     assert!(desk.text("kept/z.svg").contains("Histogram of") && desk.path("kept/z.png").exists());
     let again = desk.svcsim(&arguments);
     assert_eq!(again.code, Some(2), "{again:?}");
-    assert!(again.err.contains("--out") && again.err.contains("not empty"), "{again:?}");
+    assert!(again.err.contains("--out") && again.err.contains("holds something else"), "{again:?}");
+    // Refused before anything is run.
+    let below = desk.svcsim(&["validate", file.to_str().expect("a path"), "--out", "kept/z.svg/deeper"]);
+    assert_eq!((below.code, below.out.as_str()), (Some(2), ""), "{below:?}");
+    assert!(below.err.contains("z.svg is a file; expected a directory"), "{below:?}");
     assert_eq!(desk.text("kept/validation.md"), page);
 }

@@ -1,6 +1,7 @@
 //! Where results come from, and where they go: [`Provenance`] lists what made them with digests; [`Place`] is
 //! a directory that is there whole or not at all.
 
+use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
 use crate::input::files::sha256;
 use crate::verbs::{Failure, Planned};
@@ -134,17 +135,7 @@ impl Place {
             Err(_) => std::fs::read_dir(dir).map_or(!dir.exists(), |mut entries| entries.all(is_part)),
         };
         if let Some(dir) = out {
-            let error = |problem: String, fix: &str| Err(crate::input::error::InputError::new("--out", problem, fix).into());
-            let above = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-            if let Some(file) = above.ancestors().skip(1).find(|p| p.exists()).filter(|p| !p.is_dir()) {
-                return error(format!("{} is a file; expected a directory", file.display()), "name a directory that can be made");
-            }
-            if !free(dir) {
-                let problem =
-                    format!("{} holds something else; expected a new directory, or one with results of this experiment", dir.display());
-                return error(problem, "name another directory, or remove this one");
-            }
-            return Ok(Self { dir: dir.to_owned(), note: String::new() });
+            return Self::asked(dir, free(dir), "a new directory, or one with results of this experiment");
         }
         let default = Path::new("results").join(name);
         let numbered = |n: u32| if n == 1 { default.clone() } else { PathBuf::from(format!("{}-{n}", default.display())) };
@@ -155,11 +146,22 @@ impl Place {
 
     /// `out`, which must be new or empty.
     pub(crate) fn new(out: &Path) -> Result<Self, Failure> {
-        if std::fs::read_dir(out).map_or(!out.exists(), |mut entries| entries.next().is_none()) {
-            return Ok(Self { dir: out.to_owned(), note: String::new() });
+        let free = std::fs::read_dir(out).map_or(!out.exists(), |mut entries| entries.next().is_none());
+        Self::asked(out, free, "a new or empty directory")
+    }
+
+    /// The directory that was asked for, if it can be made and is `free`; before any work is done for it.
+    fn asked(dir: &Path, free: bool, expected: &str) -> Result<Self, Failure> {
+        let error = |problem: String, fix: &str| Err(InputError::new("--out", problem, fix).into());
+        let above = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        if let Some(file) = above.ancestors().find(|p| p.exists()).filter(|p| !p.is_dir()) {
+            return error(format!("{} is a file; expected a directory", file.display()), "name a directory that can be made");
         }
-        let problem = format!("{} is there and not empty; expected a new directory", out.display());
-        Err(crate::input::error::InputError::new("--out", problem, "name another directory, or remove this one").into())
+        if !free {
+            let problem = format!("{} holds something else; expected {expected}", dir.display());
+            return error(problem, "name another directory, or remove this one");
+        }
+        Ok(Self { dir: dir.to_owned(), note: String::new() })
     }
 
     /// Writes files that are no run's results, all or none.
