@@ -15,6 +15,8 @@ use svcsim_models::maglev::{Backend, Table, TableSize};
 const PARTS: u64 = 40;
 /// Fewest times that something must be expected to happen for its frequency to be judged.
 const FEWEST: f64 = 20.0;
+/// Keys of each draw: the hosts' addresses are drawn anew with every draw, and are few.
+const KEYS: usize = 200;
 /// Places on a ring's circle at which shares are measured, evenly spaced: they tell an arc to 0.005 % of the circle.
 const PLACES: u64 = 20_000;
 
@@ -138,6 +140,23 @@ pub(super) fn ring(vector: &Vector) -> Result<Box<Draw>, String> {
             ("keys_moved_when_one_pod_leaves", f64::from(moved) / PLACES as f64),
             ("keys_moved_needlessly", f64::from(needlessly)),
         ]))
+    }))
+}
+
+/// Who moves when the last of several hosts leaves, by hashing policy.
+pub(super) fn keys_that_move(vector: &Vector) -> Result<Box<Draw>, String> {
+    vector.knows_only(&["pods"])?;
+    let pods = vector.count("pods")?;
+    let policies = ["hashMap", "rendezvous", "jump"].map(|name| PolicySpec::by_name(name).unwrap_or_default());
+    Ok(Box::new(move |streams| {
+        let mut keys = streams.stream(entity("keys"), 0);
+        let keys: Vec<u64> = (0..KEYS).map(|_| keys.next_u64()).collect();
+        let moved = |policy: &PolicySpec| -> Result<f64, String> {
+            let (mut before, mut after) = (bins(policy, pods, streams, 0)?, bins(policy, pods, streams, 1)?);
+            Ok(keys.iter().filter(|key| before.send(**key) != after.send(**key)).count() as f64 / KEYS as f64)
+        };
+        let [modulo, rendezvous, jump] = &policies;
+        Ok(BTreeMap::from([("modulo", moved(modulo)?), ("rendezvous", moved(rendezvous)?), ("jump_hash", moved(jump)?)]))
     }))
 }
 

@@ -13,6 +13,7 @@ mod outside;
 mod queues;
 mod removals;
 mod selection;
+mod shares;
 mod sources;
 mod testbed;
 mod tries;
@@ -96,6 +97,7 @@ const DRAWS: &[(&str, Draws)] = &[
     ("consistent-hash ring", draws::ring),
     ("Maglev table statistics", draws::maglev),
     ("session affinity with skewed clients", draws::skewed_clients),
+    ("keys that move when a pod leaves", draws::keys_that_move),
 ];
 
 /// Every family of vectors that are calculations.
@@ -115,6 +117,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("nftables numgen random mod n", selection::nftables_numgen),
     ("weighted round robin", selection::weighted_turns),
     ("Maglev table", selection::maglev),
+    ("hop and zone shares per policy", shares::by_policy),
+    ("externalTrafficPolicy Local", shares::external_local),
 ];
 
 /// How much of the suggested work is done, and by which random numbers.
@@ -274,15 +278,15 @@ pub(crate) fn validate(vectors: Vectors, effort: &Effort) -> Vec<Outcome> {
     let outcome = |entry| match entry {
         Entry::Measured(m) => Outcome { findings: testbed::findings(&m, &constants, effort), id: m.id, family: m.exp },
         Entry::Skipped { id, family, reason } => Outcome { id, family, findings: Err(reason.to_owned()) },
-        Entry::Calculates(vector) => Outcome { findings: calculated(&vector), id: vector.id, family: vector.family },
+        Entry::Calculates(vector) => Outcome { findings: calculated(&vector, effort), id: vector.id, family: vector.family },
         Entry::Runs(vector) => Outcome { findings: findings(&vector, effort), id: vector.id, family: vector.family },
     };
     vectors.0.into_iter().map(outcome).collect()
 }
 
 fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
-    if let Some((_, draws)) = DRAWS.iter().find(|(family, _)| *family == vector.family) {
-        return draws::findings(vector, &*draws(vector)?, effort);
+    if let Some(findings) = drawn(vector, effort) {
+        return findings;
     }
     let Some((_, plans)) = FAMILIES.iter().find(|(family, _)| *family == vector.family) else {
         return Err(format!("no run expresses the family `{}` yet", vector.family));
@@ -313,7 +317,17 @@ fn judged(vector: &Vector, samples: &[BTreeMap<&'static str, f64>], share: f64) 
     vector.expected.iter().map(finding).collect()
 }
 
-fn calculated(vector: &Vector) -> Result<Vec<Finding>, String> {
+/// By draws, if the vector's family is one of these.
+fn drawn(vector: &Vector, effort: &Effort) -> Option<Result<Vec<Finding>, String>> {
+    let (_, draws) = DRAWS.iter().find(|(family, _)| *family == vector.family)?;
+    Some(draws(vector).and_then(|draw| draws::findings(vector, &*draw, effort)))
+}
+
+/// By a function; what is known exactly of hashes, of which a policy's are a sample, by draws.
+fn calculated(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
+    if let Some(findings) = drawn(vector, effort) {
+        return findings;
+    }
     let Some((_, function)) = FUNCTIONS.iter().find(|(family, _)| *family == vector.family) else {
         return Err(format!("no function calculates the family `{}` yet", vector.family));
     };
