@@ -1,6 +1,7 @@
 //! The program as its users meet it: the real binary, in directories of its own. One file a behaviour.
 
 mod bad_input;
+mod browser;
 mod comparing;
 mod conformance;
 mod designs;

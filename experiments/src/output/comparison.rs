@@ -3,7 +3,6 @@
 use super::format::{interval, number, percent, unit_of};
 use super::tables::{Results, TimelineRow};
 use super::view::{ALL, Case, View};
-use crate::measures::SATURATED;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::interval::{Interval, Sample};
@@ -104,7 +103,15 @@ pub(crate) fn compare(a: &Side, b: &Side, metrics: &[String], confidence: f64) -
     let difference = |metric: &&str| {
         let (va, vb) = (of_a.values(&case_a, metric)?, of_b.values(&case_b, metric)?);
         let unit = of_a.row(&case_a, metric).map_or("", |r| r.unit.as_str());
-        Some(differ(metric, unit, &known(va), &known(vb), together, each, &doubt(&of_a, &case_a, &of_b, &case_b, metric)))
+        Some(differ(
+            metric,
+            unit,
+            &known(va),
+            &known(vb),
+            together,
+            each,
+            &of_a.doubt(&case_a, metric).or_else(|| of_b.doubt(&case_b, metric)).unwrap_or_default(),
+        ))
     };
     Comparison {
         a: a.name.clone(),
@@ -124,18 +131,6 @@ fn whole(side: &Side) -> Case {
 /// Values by replication, as far as they are numbers.
 fn known(values: &BTreeMap<u32, f64>) -> BTreeMap<u32, f64> {
     values.iter().filter(|(_, v)| v.is_finite()).map(|(r, v)| (*r, *v)).collect()
-}
-
-/// What is said of the metric on either side that keeps it from being judged.
-fn doubt(a: &View<'_>, of_a: &Case, b: &View<'_>, of_b: &Case, metric: &str) -> String {
-    let saturated = |view: &View<'_>, case: &Case| view.mean(case, "utilisation").is_some_and(|u| u > SATURATED);
-    let said = |view: &View<'_>, case: &Case| view.row(case, metric).map_or(String::new(), |r| r.warning.clone());
-    let of = |view: &View<'_>, case: &Case| match (saturated(view, case) && metric.starts_with("latency"), said(view, case)) {
-        (true, _) => "Pods are saturated: it depends on the length of the run".to_owned(),
-        (false, warning) => warning,
-    };
-    let (a, b) = (of(a, of_a), of(b, of_b));
-    if a.is_empty() { b } else { a }
 }
 
 fn differ(

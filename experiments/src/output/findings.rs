@@ -15,7 +15,7 @@ use super::ranking;
 use super::safe_level;
 use super::sensitivity;
 use super::tables::{Results, Verdict};
-use super::view::{ALL, Case, View};
+use super::view::{ALL, Case, DOUBT, View};
 
 /// A sentence or two about the results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -634,6 +634,7 @@ pub(crate) fn terminal_table(results: &Results) -> String {
     for case in view.cases.iter().take(ROWS) {
         let cell = |metric: &str, show: &dyn Fn(f64) -> String| view.mean(case, metric).map_or_else(|| "-".to_owned(), show);
         let p99 = view.estimate(case, "latency_p99").map_or_else(|| "-".to_owned(), |e| format::plus_minus(e.mean, e.ends));
+        let p99 = if view.doubt(case, "latency_p99").is_some() { p99 + DOUBT } else { p99 };
         let line = format!(
             "{:<label_width$}  {:>9}  {p99:>18}  {:>9}  {:>6}",
             format::shorten(&case.label, label_width),

@@ -144,7 +144,81 @@ fn figures_are_byte_stable_and_written_twice() {
         assert_eq!(u32::from_be_bytes(png[16..20].try_into().unwrap()), 1600);
     }
     let names: Vec<&str> = figures.iter().map(|f| f.name.as_str()).collect();
-    assert_eq!(names[..5], ["latency_ccdf", "p99_by_entry", "pod_load", "timeline", "topology_map"]);
+    assert_eq!(names[..7], ["latency_ccdf", "p99_by_entry", "heat_map", "pareto", "pod_load", "timeline", "topology_map"]);
+}
+
+fn figure(results: &Results, name: &str) -> Option<plots::Figure> {
+    figures_of(results).into_iter().find(|f| f.name == name)
+}
+
+/// Four points with these levels of two factors.
+fn grid(levels: [[&str; 2]; 4]) -> Results {
+    let mut results = fixture::results(4, 3);
+    for (point, levels) in results.about.points.iter_mut().zip(levels) {
+        point.levels = levels.map(str::to_owned).to_vec();
+    }
+    results
+}
+
+/// Sets the mean of a metric of a point, known to within 1 %.
+fn set(results: &mut Results, point: u32, metric: &str, mean: f64) {
+    let rows = results.summary.iter_mut().filter(|r| r.point == point && r.metric == metric && r.series == "all");
+    rows.for_each(|row| (row.mean, row.ci_low, row.ci_high) = (mean, Some(mean * 0.99), Some(mean * 1.01)));
+}
+
+#[test]
+fn a_heat_map_has_a_cell_for_each_pair_of_levels_and_marks_what_must_not_be_built_on() {
+    let mut results = grid([["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]]);
+    (0..4).for_each(|point| set(&mut results, point, "latency_p99", 11.1 * f64::from(point + 1)));
+    let svg = figure(&results, "heat_map").expect("a grid").svg;
+    for text in ["11.1", "22.2", "33.3", "44.4"] {
+        assert_eq!(svg.matches(&format!(">{text}<")).count(), 1, "{text}");
+    }
+    set(&mut results, 1, "utilisation", 0.999);
+    assert!(figure(&results, "heat_map").expect("a grid").svg.contains("22.2 !"));
+    let sampled = grid([["1", "10"], ["2", "20"], ["3", "30"], ["4", "40"]]);
+    assert!(figure(&sampled, "heat_map").is_none(), "a sample of two ranges is no grid");
+}
+
+#[test]
+fn the_pareto_front_has_whom_nobody_beats() {
+    let mut results = fixture::results(4, 3);
+    // The second is slower than the first at the same price; the third is slower and cheaper; the fourth is cheaper still, and saturated.
+    for (point, p99, cross_zone) in [(0, 10.0, 0.6), (1, 20.0, 0.6), (2, 30.0, 0.3), (3, 40.0, 0.1)] {
+        set(&mut results, point, "latency_p99", p99);
+        set(&mut results, point, "cross_zone_share", cross_zone);
+        set(&mut results, point, "error_rate", 0.0);
+        set(&mut results, point, "utilisation", if point == 3 { 1.0 } else { 0.5 });
+    }
+    let label = |point: usize| results.about.points[point].label.clone();
+    let front = figure(&results, "pareto").expect("there is a price").alt;
+    assert!(front.ends_with(&format!("on the front: {} and {}", label(0), label(2))), "{front}");
+    (0..4).for_each(|point| set(&mut results, point, "cross_zone_share", 0.5));
+    assert!(figure(&results, "pareto").is_none(), "all at one price");
+}
+
+#[test]
+fn the_tornado_names_the_factor_that_matters_most_first() {
+    let row = |factor: &str, level: &str, value: f64| SensitivityRow {
+        factor: factor.into(),
+        level: level.into(),
+        series: "all".into(),
+        metric: "latency_p99".into(),
+        index: "difference".into(),
+        unit: "ms".into(),
+        value,
+        ci_low: Some(value - 1.0),
+        ci_high: Some(value + 1.0),
+    };
+    let mut results = fixture::results(4, 3);
+    assert!(figure(&results, "tornado").is_none());
+    results.sensitivity = vec![row("small", "s1", 2.0), row("large", "l1", -9.0), row("large", "l2", 5.0), row("large", "l3", -3.0)];
+    let tornado = figure(&results, "tornado").expect("indices");
+    assert!(tornado.alt.ends_with("large most"), "{}", tornado.alt);
+    for (level, told) in [("l1", true), ("l2", true), ("l3", false), ("s1", true)] {
+        assert_eq!(tornado.svg.contains(level), told, "{level}: only the longest bar of a side is named");
+    }
+    assert!(figure(&results, "pareto").is_none(), "changes of single factors are no choice");
 }
 
 #[test]

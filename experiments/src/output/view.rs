@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tables::{Results, SummaryRow};
+use crate::measures::SATURATED;
 
 /// The series that stands for the whole of a run.
 pub(crate) const ALL: &str = "all";
+
+/// Marks a number on which no verdict may be built: see [`View::doubt`].
+pub(crate) const DOUBT: &str = " !";
 
 /// What is compared with one another: design points, or series where there is a single design point.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,16 @@ impl<'a> View<'a> {
     /// The mean of a metric, if it is a number.
     pub(crate) fn mean(&self, case: &Case, metric: &str) -> Option<f64> {
         self.estimate(case, metric).map(|e| e.mean)
+    }
+
+    /// Why no verdict may be built on a metric of a case: its Pods are saturated, or what stands beside the number.
+    pub(crate) fn doubt(&self, case: &Case, metric: &str) -> Option<String> {
+        let of_run = Case { series: ALL.to_owned(), ..case.clone() };
+        let saturated = [case, &of_run].iter().any(|c| self.mean(c, "utilisation").is_some_and(|u| u > SATURATED));
+        if saturated && metric.starts_with("latency") {
+            return Some("Pods are saturated: it depends on the length of the run".to_owned());
+        }
+        self.row(case, metric).map(|r| r.warning.clone()).filter(|w| !w.trim().is_empty())
     }
 
     /// The values of a metric by replication.

@@ -2,12 +2,15 @@
 
 mod axes;
 mod canvas;
+mod heat_map;
 mod latency_ccdf;
 mod p99_by_entry;
+mod pareto;
 mod png;
 mod pod_load;
 mod timeline;
 mod topology_map;
+mod tornado;
 pub(crate) mod z_histogram;
 
 use std::path::Path;
@@ -25,6 +28,9 @@ const WIDTH: f64 = 800.0;
 const MANY: usize = 12;
 /// Rows beyond which a figure would be longer than a page.
 const TOO_MANY_ROWS: usize = 40;
+
+/// Said where a number is marked with [`super::view::DOUBT`].
+const DOUBTFUL: &str = " Numbers with an exclamation mark must not be built on: see the warnings.";
 
 /// A figure and what has to be said with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +50,9 @@ pub(crate) struct Figure {
 /// Every figure of the results, in the order of the report.
 pub(crate) fn figures(results: &Results) -> Vec<Figure> {
     let view = View::new(results);
-    let mut figures = vec![latency_ccdf::figure(&view), p99_by_entry::figure(&view), pod_load::figure(&view), timeline::figure(&view)];
+    let mut figures = vec![latency_ccdf::figure(&view), p99_by_entry::figure(&view)];
+    figures.extend([heat_map::figure(&view), tornado::figure(&view), pareto::figure(&view)].into_iter().flatten());
+    figures.extend([pod_load::figure(&view), timeline::figure(&view)]);
     figures.extend(topology_map::figures(&view));
     figures
 }

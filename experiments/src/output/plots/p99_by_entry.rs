@@ -2,9 +2,9 @@
 
 use super::axes::{self, Scale};
 use super::canvas::{self, BAND, BLUE, FRAME, Mark, PALETTE, Stroke, Type};
-use super::{Figure, Key, TOO_MANY_ROWS, WIDTH, first, heading, legend, note};
+use super::{DOUBTFUL, Figure, Key, TOO_MANY_ROWS, WIDTH, first, heading, legend, note};
 use crate::output::format;
-use crate::output::view::View;
+use crate::output::view::{DOUBT, View};
 
 const NAME: &str = "p99_by_entry";
 const TITLE: &str = "Latency of the typical and of the slow request";
@@ -31,7 +31,10 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
     let names = cases.iter().map(|c| name_style.width(&c.label)).fold(40.0, f64::max).min(250.0);
     let numbers: Vec<String> = cases
         .iter()
-        .map(|c| view.estimate(c, "latency_p99").map_or_else(String::new, |e| format::interval(e.mean, e.ends, "ms")))
+        .map(|c| {
+            let shown = view.estimate(c, "latency_p99").map_or_else(String::new, |e| format::interval(e.mean, e.ends, "ms"));
+            if view.doubt(c, "latency_p99").is_some() { shown + DOUBT } else { shown }
+        })
         .collect();
     let numbers_width = numbers.iter().map(|n| Type::new(13.0).width(n)).fold(100.0, f64::max);
     let (left, right) = (16.0 + names + 14.0, WIDTH - 24.0 - numbers_width - 14.0);
@@ -90,7 +93,8 @@ pub(super) fn figure(view: &View<'_>) -> Figure {
         caption: format!(
             "The median (p50) is the latency that half of the requests stay below, the 99th percentile (p99) the one that 99 in 100 stay below. \
              Bars are {percent} confidence intervals of the mean over replications; for small differences trust the paired comparison in the \
-             findings rather than the overlap of bars."
+             findings rather than the overlap of bars.{}",
+            if numbers.iter().any(|n| n.ends_with(DOUBT)) { DOUBTFUL } else { "" }
         ),
         alt,
         svg,

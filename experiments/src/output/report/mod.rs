@@ -14,7 +14,7 @@ use super::ranking::{self, Ranked};
 use super::safe_level::{SafeLevels, by_cause, per_run, safe_levels};
 use super::sensitivity::{self, Importance};
 use super::tables::{Results, SensitivityRow, Verdict};
-use super::view::{Case, Estimate, View};
+use super::view::{Case, DOUBT, Estimate, View};
 
 /// Cases whose events are told in sentences; the table has all.
 const CASES_TOLD: usize = 4;
@@ -123,7 +123,8 @@ fn blocks(results: &Results, figures: &[Figure]) -> Vec<Block> {
     blocks.push(Block::Heading("Numbers".to_owned()));
     let confidence = results.summary.first().map_or(0.95, |r| r.confidence);
     blocks.push(Block::Paragraph(format!(
-        "Means over replications with {} confidence intervals in brackets. All metrics of all series are in summary.csv, every single run is in runs.csv.",
+        "Means over replications with {} confidence intervals in brackets. Those with an exclamation mark must not be built on: see the \
+         warnings. All metrics of all series are in summary.csv, every single run is in runs.csv.",
         percent_plain(confidence)
     )));
     for (caption, metrics) in [
@@ -227,7 +228,10 @@ fn metric_table(view: &View<'_>, caption: &str, metrics: &[&str]) -> Option<Tabl
     let row = |case: &Case| {
         let cells = present.iter().map(|m| match view.estimate(case, m) {
             None => Cell::text("n/a"),
-            Some(e) => estimate_cell(e, unit(m)),
+            Some(e) => {
+                let cell = estimate_cell(e, unit(m));
+                if view.doubt(case, m).is_some() { Cell { text: cell.text + DOUBT, ..cell } } else { cell }
+            }
         });
         std::iter::once(Cell::text(case.label.clone())).chain(cells).collect()
     };

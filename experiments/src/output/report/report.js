@@ -16,4 +16,15 @@ for (const table of document.querySelectorAll("table")) {
     head.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
     body.append(...[...body.rows].sort((a, b) => sign * compare(key(a, column), key(b, column))));
   }));
+  if (body.rows.length > 5) {
+    const field = document.createElement("input");
+    field.type = "search";
+    field.placeholder = "show rows that contain …";
+    field.setAttribute("aria-label", `Show rows of "${table.caption.textContent}" that contain`);
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/);
+      for (const row of body.rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+    });
+    table.parentElement.before(field);
+  }
 }

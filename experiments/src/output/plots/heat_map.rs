@@ -1,0 +1,152 @@
+//! The 99th percentile over the levels of two factors, a panel for each combination of the others.
+
+use super::canvas::{self, Anchor, Canvas, Colour, Type};
+use super::{DOUBTFUL, Figure, MANY, WIDTH, heading};
+use crate::output::format::number;
+use crate::output::view::{Case, DOUBT, Estimate, View};
+
+const NAME: &str = "heat_map";
+const TITLE: &str = "The slow request by two factors";
+const METRIC: &str = "latency_p99";
+/// The shades between which cells lie, and text on either: not colours of the sheet, which the report exchanges in dark mode.
+const LOW: Colour = (0xEA, 0xF3, 0xFA);
+const HIGH: Colour = (0x08, 0x3D, 0x6B);
+const ON_LIGHT: Colour = (0x10, 0x14, 0x18);
+const ON_DARK: Colour = (0xFE, 0xFE, 0xFE);
+const ROW: f64 = 44.0;
+
+/// One cell: what was found, and whether it must not be built on.
+type Found = (Estimate, bool);
+
+struct Panel {
+    label: String,
+    /// By row, then by column.
+    cells: Vec<Vec<Option<Found>>>,
+}
+
+struct Map<'a> {
+    rows: (&'a str, Vec<&'a str>),
+    columns: (&'a str, Vec<&'a str>),
+    panels: Vec<Panel>,
+}
+
+/// None for designs that are no grid of at least two factors.
+pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
+    let map = map(view)?;
+    let means = || map.panels.iter().flat_map(|p| &p.cells).flatten().flatten().map(|(e, _)| e.mean);
+    let (low, high) = (means().fold(f64::INFINITY, f64::min), means().fold(0.0, f64::max));
+    let name = Type::new(13.0);
+    let left = 16.0 + map.rows.1.iter().map(|l| name.width(l)).fold(name.width(map.rows.0), f64::max).min(220.0) + 12.0;
+    let cell = (WIDTH - 16.0 - left) / map.columns.1.len() as f64;
+    let shown = &map.panels[..map.panels.len().min(MANY)];
+    let mut subtitle = format!("99th percentile of latency, ms; rows: {}, columns: {}", map.rows.0, map.columns.0);
+    if map.panels.len() > MANY {
+        subtitle.push_str(&format!(". The first {MANY} of {} panels are shown", map.panels.len()));
+    }
+    let height_of = |p: &Panel| 26.0 + if p.label.is_empty() { 0.0 } else { 22.0 } + ROW * p.cells.len() as f64 + 14.0;
+    let height = 64.0 + shown.iter().map(height_of).sum::<f64>();
+    let doubtful = shown.iter().flat_map(|p| &p.cells).flatten().flatten().any(|(_, doubt)| *doubt);
+    let alt = format!(
+        "Grid of {} by {}: the 99th percentile of latency goes from {} to {} ms",
+        map.rows.0,
+        map.columns.0,
+        number(low),
+        number(high)
+    );
+    let svg = canvas::draw(WIDTH, height, &alt, |canvas| {
+        let mut y = heading(canvas, TITLE, &subtitle) + 8.0;
+        for panel in shown {
+            if !panel.label.is_empty() {
+                canvas.text((16.0, y + 8.0), &Type::new(13.0).bold().fit(&panel.label, WIDTH - 32.0), Type::new(13.0).bold());
+                y += 22.0;
+            }
+            for (i, level) in map.columns.1.iter().enumerate() {
+                let middle = left + cell * (i as f64 + 0.5);
+                canvas.text((middle, y + 10.0), &name.fit(level, cell - 6.0), name.anchor(Anchor::Middle));
+            }
+            y += 26.0;
+            for (level, cells) in map.rows.1.iter().zip(&panel.cells) {
+                canvas.text((16.0, y + ROW / 2.0), &name.fit(level, left - 28.0), name);
+                for (i, found) in cells.iter().enumerate() {
+                    let corner = (left + cell * i as f64 + 1.0, y + 1.0);
+                    draw_cell(canvas, corner, (cell - 2.0, ROW - 2.0), found.as_ref(), (low, high));
+                }
+                y += ROW;
+            }
+            y += 14.0;
+        }
+    });
+    let mut caption = "Each cell is a design point: the mean of its replications' 99th percentiles, with the half width of its confidence \
+                       interval. Darker is slower, in equal steps for equal ratios."
+        .to_owned();
+    if doubtful {
+        caption.push_str(DOUBTFUL);
+    }
+    Some(Figure { name: NAME.to_owned(), title: TITLE.to_owned(), caption, alt, svg })
+}
+
+fn draw_cell(canvas: &mut Canvas<'_>, (x, y): (f64, f64), (width, height): (f64, f64), found: Option<&Found>, (low, high): (f64, f64)) {
+    let Some((estimate, doubt)) = found else {
+        canvas.text((x + width / 2.0, y + height / 2.0), "-", Type::new(13.0).muted().anchor(Anchor::Middle));
+        return;
+    };
+    let part = if high > low && low > 0.0 { libm::log(estimate.mean / low) / libm::log(high / low) } else { 0.0 };
+    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part.clamp(0.0, 1.0)).round() as u8;
+    canvas.rect(x, y, width, height, (mix(LOW.0, HIGH.0), mix(LOW.1, HIGH.1), mix(LOW.2, HIGH.2)));
+    let style = Type::new(14.0).bold().colour(if part > 0.5 { ON_DARK } else { ON_LIGHT }).anchor(Anchor::Middle);
+    let small = Type { size: 11.0, bold: false, ..style };
+    let half = estimate.ends.map(|(low, high)| format!("± {}", number((high - low) / 2.0))).filter(|t| small.width(t) < width - 4.0);
+    let value = format!("{}{}", number(estimate.mean), if *doubt { DOUBT } else { "" });
+    let middle = y + height / 2.0;
+    let up = if half.is_some() { 7.0 } else { 0.0 };
+    canvas.text((x + width / 2.0, middle - up), &style.fit(&value, width - 2.0), style);
+    canvas.text((x + width / 2.0, middle + 10.0), &half.unwrap_or_default(), small);
+}
+
+/// The two factors with the most levels span the panels; the others tell them apart.
+fn map<'a>(view: &View<'a>) -> Option<Map<'a>> {
+    let about = &view.results.about;
+    let levels: Vec<Vec<&str>> = (0..about.factors.len())
+        .map(|f| {
+            let mut seen: Vec<&str> = Vec::new();
+            about.points.iter().filter_map(|p| p.levels.get(f)).for_each(|l| {
+                if !seen.contains(&l.as_str()) {
+                    seen.push(l)
+                }
+            });
+            seen
+        })
+        .collect();
+    let mut varying: Vec<usize> = (0..levels.len()).filter(|f| levels[*f].len() > 1).collect();
+    varying.sort_by_key(|f| std::cmp::Reverse(levels[*f].len()));
+    let [a, b, others @ ..] = varying.as_slice() else { return None };
+    // Columns are narrower than rows.
+    let (rows, columns) = (*a, *b);
+    let mut panels: Vec<(Vec<&str>, Panel)> = Vec::new();
+    let mut points = 0;
+    for (i, point) in (0..).zip(&about.points) {
+        let of_point: Vec<&Case> = view.cases.iter().filter(|c| c.point == i).collect();
+        let ([case], Some(row), Some(column)) = (of_point.as_slice(), point.levels.get(rows), point.levels.get(columns)) else { continue };
+        let Some(estimate) = view.estimate(case, METRIC).filter(|e| e.mean > 0.0) else { continue };
+        let key: Vec<&str> = others.iter().filter_map(|f| point.levels.get(*f)).map(String::as_str).collect();
+        if !panels.iter().any(|(k, _)| *k == key) {
+            let pairs: Vec<String> = others.iter().zip(&key).map(|(f, level)| format!("{}: {level}", about.factors[*f])).collect();
+            let empty = vec![vec![None; levels[columns].len()]; levels[rows].len()];
+            panels.push((key.clone(), Panel { label: pairs.join(", "), cells: empty }));
+        }
+        let at = |f: usize, level: &str| levels[f].iter().position(|l| *l == level);
+        if let (Some((_, panel)), Some(r), Some(c)) = (panels.iter_mut().find(|(k, _)| *k == key), at(rows, row), at(columns, column)) {
+            panel.cells[r][c] = Some((estimate, view.doubt(case, METRIC).is_some()));
+            points += 1;
+        }
+    }
+    let cells = panels.len() * levels[rows].len() * levels[columns].len();
+    // A sampled design, or one-at-a-time, is no grid.
+    let grid = points >= 4 && points * 2 > cells && levels[rows].len() <= MANY && levels[columns].len() <= MANY;
+    let name = |f: usize| about.factors[f].as_str();
+    grid.then(|| Map {
+        rows: (name(rows), levels[rows].clone()),
+        columns: (name(columns), levels[columns].clone()),
+        panels: panels.into_iter().map(|(_, p)| p).collect(),
+    })
+}
