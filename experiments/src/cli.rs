@@ -69,6 +69,9 @@ enum Verb {
         /// Write the tables as Parquet too, into `parquet/` (needs a build with `--features parquet`)
         #[arg(long)]
         parquet: bool,
+        /// Write the results as OpenMetrics text too, into `openmetrics.txt`
+        #[arg(long)]
+        openmetrics: bool,
     },
     /// Print the JSON Schema of the experiment file, by which editors complete and check it
     Schema {
@@ -299,7 +302,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Diverge(args) => verbs::diverge::diverge(&args),
         Verb::Plan(args) => verbs::plan::search(&args),
         Verb::Compare(args) => verbs::compare::compare(&args),
-        Verb::Report { dir, parquet } => verbs::report::report(&dir, parquet),
+        Verb::Report { dir, parquet, openmetrics } => verbs::report::report(&dir, parquet, openmetrics),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };
     match outcome {

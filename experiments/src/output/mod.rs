@@ -8,6 +8,7 @@ pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod format;
+pub(crate) mod openmetrics;
 pub(crate) mod plots;
 pub(crate) mod provenance;
 mod ranking;

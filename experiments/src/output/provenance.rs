@@ -52,8 +52,8 @@ pub(crate) struct Cost {
     pub(crate) threads: usize,
 }
 
-/// The folder that no digest concerns.
-const PARQUET: &str = "parquet";
+/// What `svcsim report` adds on request: no digest concerns it.
+const ADDED: [&str; 2] = ["parquet", super::openmetrics::FILE];
 
 impl Provenance {
     /// Of the files in `dir`, which hold the results of `planned`.
@@ -103,7 +103,7 @@ fn digests(dir: &Path) -> io::Result<BTreeMap<String, String>> {
         for entry in std::fs::read_dir(dir.join(&folder))? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
-            if path == Path::new(PARQUET) {
+            if ADDED.iter().any(|added| path == Path::new(added)) {
                 // The same tables once more, on request.
             } else if entry.file_type()?.is_dir() {
                 folders.push(path);
