@@ -20,3 +20,4 @@ mod printing;
 mod schema;
 mod traces;
 mod validation;
+mod variants;

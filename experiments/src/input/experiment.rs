@@ -12,6 +12,7 @@ use super::sampling::{SamplingSection, Scale, Selection};
 use super::topology;
 use super::trace;
 use super::tree;
+use super::variant;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -484,6 +485,8 @@ impl Loaded {
         let source = Source::new(path, text.strip_prefix('\u{feff}').unwrap_or(text));
         let mut reader = Reader::new(&source);
         let mut tree = reader.tree(API_VERSION).map_err(|e| vec![e])?;
+        let dir = path.parent().unwrap_or(Path::new("")).to_owned();
+        variant::resolve(&mut tree, &dir, &mut files, &mut reader, API_VERSION).map_err(|e| vec![e])?;
         let mut object_sets = Vec::new();
         for (field, value) in sets {
             let change = Change::by_command_line(field, value, if is_kubernetes(field) { None } else { Some(&tree) });
@@ -497,7 +500,6 @@ impl Loaded {
             }
             reader.changed(change);
         }
-        let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut warnings = Vec::new();
         resolve_files(&mut tree, &dir, &mut files, &mut reader, &mut warnings).map_err(|e| vec![e])?;
         trace::resolve(&mut tree, &dir, &mut files, &mut reader).map_err(|e| vec![e])?;
@@ -614,7 +616,7 @@ impl Loaded {
         if is_kubernetes(field) {
             return kubernetes::locate(&self.objects, field, "", "").at.map(|s| s.line);
         }
-        self.reader.source().locations().find_key(0, field).map(|span| span.line)
+        self.reader.home(field).locations().find_key(0, field).map(|span| span.line)
     }
 
     /// The resolved experiment as YAML, runnable by itself.
@@ -719,7 +721,8 @@ fn read_objects(
         }
     }
     for (i, value) in section.objects.iter().enumerate() {
-        objects.extend(kubernetes::from_value(reader.source(), 0, &format!("kubernetes.objects[{i}]"), value.clone())?);
+        let place = format!("kubernetes.objects[{i}]");
+        objects.extend(kubernetes::from_value(reader.home(&place), 0, &place, value.clone())?);
     }
     let has_nodes = objects.iter().any(|o| o.kind == "Node");
     match &section.nodes {

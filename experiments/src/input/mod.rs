@@ -15,3 +15,4 @@ pub mod schema;
 pub mod topology;
 mod trace;
 pub mod tree;
+mod variant;

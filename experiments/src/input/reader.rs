@@ -19,6 +19,8 @@ const LOOK_UP: &str = "docs/experiment-file.md has the form of every field";
 #[derive(Clone)]
 pub(super) struct Reader {
     source: Arc<Source>,
+    /// The file and those it builds on, each with what stands in it, the nearest first; nothing if it builds on none.
+    layers: Vec<(Arc<Source>, Arc<Value>)>,
     changes: Vec<Change>,
     samples: Vec<Samples>,
     copied: Vec<Cells>,
@@ -98,12 +100,27 @@ impl Cells {
 impl Reader {
     /// Of a file that nothing has changed.
     pub(super) fn new(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), changes: Vec::new(), samples: Vec::new(), copied: Vec::new() }
+        Self { source: Arc::clone(source), layers: Vec::new(), changes: Vec::new(), samples: Vec::new(), copied: Vec::new() }
     }
 
     /// The file.
     pub(super) fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Remembers what the experiment builds on, where `own` is what of it was read so far.
+    pub(super) fn builds_on(&mut self, base: Arc<Source>, tree: Value, own: &Value) {
+        if self.layers.is_empty() {
+            self.layers.push((Arc::clone(&self.source), Arc::new(own.clone())));
+        }
+        self.layers.push((base, Arc::new(tree)));
+    }
+
+    /// The file in which a field stands, or the nearest that has most of what leads to it.
+    pub(super) fn home(&self, field: &str) -> &Arc<Source> {
+        let depth = |tree: &Value| tree::missing(tree, field).map_or(usize::MAX, |missing| missing.len());
+        let deepest = self.layers.iter().rev().max_by_key(|(_, tree)| depth(tree));
+        deepest.map_or(&self.source, |(source, _)| source)
     }
 
     /// Remembers that a field was changed.
@@ -185,7 +202,7 @@ impl Reader {
             let (problem, mut fix) = in_words(&e.inner().to_string());
             if let Some(name) = unknown_name(&problem) {
                 let full = format!("{field}.{name}");
-                let locations = self.source.locations();
+                let locations = self.home(&full).locations();
                 let copied = self.copied.iter().any(|cells| cells.places.contains_key(&full));
                 if copied || (!field.ends_with(name) && locations.find_key(0, &full) != locations.find_key(0, &field)) {
                     field = full;
@@ -244,9 +261,10 @@ impl Reader {
                     self.place_in_file(error, &path)
                 }
                 _ => {
-                    let locations = self.source.locations();
+                    let home = self.home(named);
+                    let locations = home.locations();
                     let at = if named == value { locations.find_key(0, named) } else { locations.find(0, named) };
-                    error.in_file(&self.source.file, Arc::clone(&self.source.text), at)
+                    error.in_file(&home.file, Arc::clone(&home.text), at)
                 }
             },
         }
@@ -262,9 +280,10 @@ impl Reader {
         if let Some((cells, at)) = self.copied.iter().find_map(|cells| Some((cells, cells.find(path)?))) {
             return error.in_file(&cells.file, Arc::clone(&cells.text), Some(at));
         }
-        let locations = self.source.locations();
+        let home = self.home(path);
+        let locations = home.locations();
         let at = if is_key(&error) { locations.find_key(0, path) } else { locations.find(0, path) };
-        error.in_file(&self.source.file, Arc::clone(&self.source.text), at)
+        error.in_file(&home.file, Arc::clone(&home.text), at)
     }
 
     /// The last change that an error at `field` is about.

@@ -42,7 +42,10 @@ fn section(page: &mut String, name: &str, schema: &Value) {
 }
 
 fn keys(page: &mut String, properties: &Map<String, Value>, schema: &Value) {
-    let required = |key: &str| schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|name| name == key));
+    // What only a file that builds on no other must have is required too.
+    let named =
+        |names: Option<&Value>, key: &str| names.and_then(Value::as_array).is_some_and(|names| names.iter().any(|name| name == key));
+    let required = |key: &str| named(schema.get("required"), key) || named(schema.pointer("/else/required"), key);
     page.push_str("\n| key | type | default | meaning |\n|---|---|---|---|\n");
     for (key, property) in properties {
         let default = match property.get("default") {

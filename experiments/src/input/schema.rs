@@ -19,8 +19,25 @@ pub fn schema() -> Schema {
     schema.insert("title".to_owned(), "svcsim experiment".into());
     or_else(&mut schema, "ReplayArrivals", &file);
     or_else(&mut schema, "EventSpec", &recorded_events());
+    may_build_on_another(&mut schema);
     transform_subschemas(&mut without_links, &mut schema);
     schema
+}
+
+/// `base: other.yaml`, which has what is missing.
+fn may_build_on_another(schema: &mut Schema) {
+    let base = json!({
+        "type": "string",
+        "description": "Another experiment beside this file, of which this one says only how it differs: maps are merged, all else is replaced, \
+                        null removes."
+    });
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert(super::variant::BASE.to_owned(), base);
+    }
+    if let Some(required) = schema.insert("required".to_owned(), json!(["apiVersion", "kind"])) {
+        schema.insert("if".to_owned(), json!({ "required": [super::variant::BASE] }));
+        schema.insert("else".to_owned(), json!({ "required": required }));
+    }
 }
 
 /// Descriptions come from Rust's documentation, whose links to items lead nowhere elsewhere.
