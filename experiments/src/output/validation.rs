@@ -85,7 +85,7 @@ fn table(outcomes: &[Outcome]) -> io::Result<Vec<u8>> {
 fn words(finding: &Finding) -> (&'static str, &str) {
     match &finding.verdict {
         Verdict::Passed => ("passed", ""),
-        Verdict::Failed(why) => ("failed", why),
+        Verdict::Failed(why) | Verdict::TooLittle(why) => ("failed", why),
         Verdict::NotJudged(why) => ("not judged", why),
     }
 }

@@ -50,6 +50,8 @@ impl Estimate {
 pub(crate) enum Verdict {
     Passed,
     Failed(String),
+    /// Failed too: not off, but so uncertain that it might be.
+    TooLittle(String),
     /// Nothing is judged, and why.
     NotJudged(&'static str),
 }
@@ -58,7 +60,7 @@ impl Verdict {
     pub(crate) const fn passed(&self) -> Option<bool> {
         match self {
             Self::Passed => Some(true),
-            Self::Failed(_) => Some(false),
+            Self::Failed(_) | Self::TooLittle(_) => Some(false),
             Self::NotJudged(_) => None,
         }
     }
@@ -112,7 +114,7 @@ pub(crate) fn judge(statistic: &str, expected: &Value, found: Option<Estimate>, 
     let weak = suggested_se.filter(|s| *s > 0.0 && estimate.se > MOST_ERROR * s);
     let verdict = match (off, weak) {
         (true, _) => Verdict::Failed(format!("{:.1} standard errors off; at most {K} are chance", z.abs())),
-        (false, Some(s)) => Verdict::Failed(format!("standard error {:.3e}, expected about {s:.3e}: too large to tell", estimate.se)),
+        (false, Some(s)) => Verdict::TooLittle(format!("standard error {:.3e}, expected about {s:.3e}: too large to tell", estimate.se)),
         (false, None) => Verdict::Passed,
     };
     finding(Some(z), verdict)

@@ -41,6 +41,9 @@ const SCHEMA: &str = "svcsim-theory-vectors/1";
 /// Fewest replications that a standard error is believed of.
 const FEWEST_REPLICATIONS: u64 = 20;
 
+/// Times as many replications judge a vector, once and for all, of which the first ones told too little.
+const AGAIN: u64 = 4;
+
 /// Makes runs of a vector, or says why it cannot.
 type Plans = fn(&Vector, &Effort) -> Result<Plan, String>;
 
@@ -302,8 +305,15 @@ fn findings(vector: &Vector, effort: &Effort) -> Result<Vec<Finding>, String> {
             .collect();
         Ok((plan.measure)(&results?))
     };
-    let samples: Vec<_> = (0..plan.replications).into_par_iter().map(replication).collect::<Result<_, _>>()?;
-    Ok(judged(vector, &samples, plan.share))
+    let mut samples: Vec<_> = (0..plan.replications).into_par_iter().map(replication).collect::<Result<_, _>>()?;
+    let found = judged(vector, &samples, plan.share);
+    if !found.iter().any(|f| matches!(f.verdict, Verdict::TooLittle(_))) {
+        return Ok(found);
+    }
+    // A standard error is an estimate too: of 20 replications it is known to 16 % at best, and now and then by chance too large.
+    let more: Vec<_> = (plan.replications..plan.replications * AGAIN).into_par_iter().map(replication).collect::<Result<_, _>>()?;
+    samples.extend(more);
+    Ok(judged(vector, &samples, plan.share * AGAIN as f64))
 }
 
 /// The verdicts on replications of which `share` of what is suggested was done.

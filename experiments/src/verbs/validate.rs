@@ -67,7 +67,7 @@ fn line(f: &Finding) -> String {
     let z = f.z.map_or_else(String::new, |z| format!("  z {z:+.2}"));
     let verdict = match &f.verdict {
         Verdict::Passed => "passed".to_owned(),
-        Verdict::Failed(why) => format!("FAILED: {why}"),
+        Verdict::Failed(why) | Verdict::TooLittle(why) => format!("FAILED: {why}"),
         Verdict::NotJudged(why) => format!("not judged: {why}"),
     };
     format!("  {:32} expected {expected}  {found}{z}  {verdict}\n", f.statistic)
@@ -77,7 +77,7 @@ fn to_json(outcomes: &[Outcome]) -> Value {
     let finding = |f: &Finding| {
         let (verdict, reason) = match &f.verdict {
             Verdict::Passed => ("passed", Value::Null),
-            Verdict::Failed(why) => ("failed", why.as_str().into()),
+            Verdict::Failed(why) | Verdict::TooLittle(why) => ("failed", why.as_str().into()),
             Verdict::NotJudged(why) => ("notJudged", (*why).into()),
         };
         let (simulated, calculated) = match &f.found {

@@ -1,7 +1,7 @@
 //! The 99th percentile over the levels of two factors, a panel for each combination of the others.
 
 use super::canvas::{self, Anchor, Canvas, Colour, Type};
-use super::{DOUBTFUL, Figure, MANY, WIDTH, heading};
+use super::{DOUBTFUL, Figure, MANY, TOO_MANY_ROWS, WIDTH, heading};
 use crate::output::format::number;
 use crate::output::view::{Case, DOUBT, Estimate, View};
 
@@ -13,7 +13,11 @@ const LOW: Colour = (0xEA, 0xF3, 0xFA);
 const HIGH: Colour = (0x08, 0x3D, 0x6B);
 const ON_LIGHT: Colour = (0x10, 0x14, 0x18);
 const ON_DARK: Colour = (0xFE, 0xFE, 0xFE);
-const ROW: f64 = 44.0;
+/// Height of a row, and of one of many, which has no room for intervals.
+const ROWS: [f64; 2] = [44.0, 26.0];
+const MANY_ROWS: usize = 8;
+/// Of all panels together.
+const MOST_ROWS: usize = 80;
 
 /// One cell: what was found, and whether it must not be built on.
 type Found = (Estimate, bool);
@@ -38,12 +42,14 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
     let name = Type::new(13.0);
     let left = 16.0 + map.rows.1.iter().map(|l| name.width(l)).fold(name.width(map.rows.0), f64::max).min(220.0) + 12.0;
     let cell = (WIDTH - 16.0 - left) / map.columns.1.len() as f64;
-    let shown = &map.panels[..map.panels.len().min(MANY)];
+    let (row, rows) = (ROWS[usize::from(map.rows.1.len() > MANY_ROWS)], map.rows.1.len());
+    let most = (MOST_ROWS / rows).clamp(1, MANY);
+    let shown = &map.panels[..map.panels.len().min(most)];
     let mut subtitle = format!("99th percentile of latency, ms; rows: {}, columns: {}", map.rows.0, map.columns.0);
-    if map.panels.len() > MANY {
-        subtitle.push_str(&format!(". The first {MANY} of {} panels are shown", map.panels.len()));
+    if map.panels.len() > most {
+        subtitle.push_str(&format!(". The first {most} of {} panels are shown", map.panels.len()));
     }
-    let height_of = |p: &Panel| 26.0 + if p.label.is_empty() { 0.0 } else { 22.0 } + ROW * p.cells.len() as f64 + 14.0;
+    let height_of = |p: &Panel| 26.0 + if p.label.is_empty() { 0.0 } else { 22.0 } + row * p.cells.len() as f64 + 14.0;
     let height = 64.0 + shown.iter().map(height_of).sum::<f64>();
     let doubtful = shown.iter().flat_map(|p| &p.cells).flatten().flatten().any(|(_, doubt)| *doubt);
     let alt = format!(
@@ -66,19 +72,20 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
             }
             y += 26.0;
             for (level, cells) in map.rows.1.iter().zip(&panel.cells) {
-                canvas.text((16.0, y + ROW / 2.0), &name.fit(level, left - 28.0), name);
+                canvas.text((16.0, y + row / 2.0), &name.fit(level, left - 28.0), name);
                 for (i, found) in cells.iter().enumerate() {
                     let corner = (left + cell * i as f64 + 1.0, y + 1.0);
-                    draw_cell(canvas, corner, (cell - 2.0, ROW - 2.0), found.as_ref(), (low, high));
+                    draw_cell(canvas, corner, (cell - 2.0, row - 2.0), found.as_ref(), (low, high));
                 }
-                y += ROW;
+                y += row;
             }
             y += 14.0;
         }
     });
-    let mut caption = "Each cell is a design point: the mean of its replications' 99th percentiles, with the half width of its confidence \
-                       interval. Darker is slower, in equal steps for equal ratios."
-        .to_owned();
+    let half = if rows > MANY_ROWS { "" } else { ", with the half width of its confidence interval" };
+    let mut caption = format!(
+        "Each cell is a design point: the mean of its replications' 99th percentiles{half}. Darker is slower, in equal steps for equal ratios."
+    );
     if doubtful {
         caption.push_str(DOUBTFUL);
     }
@@ -95,7 +102,10 @@ fn draw_cell(canvas: &mut Canvas<'_>, (x, y): (f64, f64), (width, height): (f64,
     canvas.rect(x, y, width, height, (mix(LOW.0, HIGH.0), mix(LOW.1, HIGH.1), mix(LOW.2, HIGH.2)));
     let style = Type::new(14.0).bold().colour(if part > 0.5 { ON_DARK } else { ON_LIGHT }).anchor(Anchor::Middle);
     let small = Type { size: 11.0, bold: false, ..style };
-    let half = estimate.ends.map(|(low, high)| format!("± {}", number((high - low) / 2.0))).filter(|t| small.width(t) < width - 4.0);
+    let half = estimate
+        .ends
+        .map(|(low, high)| format!("± {}", number((high - low) / 2.0)))
+        .filter(|t| height > ROWS[1] && small.width(t) < width - 4.0);
     let value = format!("{}{}", number(estimate.mean), if *doubt { DOUBT } else { "" });
     let middle = y + height / 2.0;
     let up = if half.is_some() { 7.0 } else { 0.0 };
@@ -142,7 +152,7 @@ fn map<'a>(view: &View<'a>) -> Option<Map<'a>> {
     }
     let cells = panels.len() * levels[rows].len() * levels[columns].len();
     // A sampled design, or one-at-a-time, is no grid.
-    let grid = points >= 4 && points * 2 > cells && levels[rows].len() <= MANY && levels[columns].len() <= MANY;
+    let grid = points >= 4 && points * 2 > cells && levels[rows].len() <= TOO_MANY_ROWS && levels[columns].len() <= MANY;
     let name = |f: usize| about.factors[f].as_str();
     grid.then(|| Map {
         rows: (name(rows), levels[rows].clone()),

@@ -2,7 +2,7 @@
 
 use super::axes::{self, Scale};
 use super::canvas::{self, BLUE, FRAME, MUTED, Mark, Stroke, Type, VERMILLION};
-use super::{Figure, Key, MANY, WIDTH, heading, legend};
+use super::{Figure, Key, MANY, TOO_MANY_ROWS, WIDTH, heading, legend};
 use crate::output::format::{list, percent, plural};
 use crate::output::view::{Case, Estimate, View};
 
@@ -36,7 +36,8 @@ impl Place<'_> {
     }
 }
 
-/// None where there is no price to weigh latency against; or where points are a sample of what may be, and not a choice.
+/// None where there is no price to weigh latency against; or where points are a sample of what may be, or so many that they are
+/// conditions rather than a choice.
 pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
     let place = |case| {
         let estimate = |metric| view.estimate(case, metric).unwrap_or(Estimate { mean: 0.0, ends: None });
@@ -51,7 +52,7 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
         (high, high - low)
     };
     let ((price, what), _) = prices.into_iter().zip(SPREAD).find(|((price, _), least)| range(*price).1 > *least)?;
-    if places.len() < FEWEST || !view.results.sensitivity.is_empty() {
+    if !(FEWEST..=TOO_MANY_ROWS).contains(&places.len()) || !view.results.sensitivity.is_empty() {
         return None;
     }
     let most = range(price).0;
