@@ -479,6 +479,8 @@ fn balancer(lb: Option<&Balancer>) -> Result<Value, String> {
         // Drawn with replacement, as HAProxy does (`chash_get_next_server`, `get_server_rnd`).
         "random(1)" if even => Some(json!({"leastRequest": {"choices": 1}})),
         "random(2)" if even => Some(json!({"leastRequest": {"choices": 2}})),
+        "random(1)" => Some(json!({"haproxyRandom": {"draws": 1}})),
+        "random(2)" => Some(json!({"haproxyRandom": {"draws": 2}})),
         _ => None,
     };
     let unlike = || format!("a balancer with `{}` over {} is not expressed by runs yet", lb.balance, lb.backend);

@@ -220,6 +220,12 @@ pub enum Algorithm {
         /// How many are drawn; Envoy's default is 2.
         choices: NonZeroU32,
     },
+    /// The least busy of some targets drawn as HAProxy's `balance random(draws)` does with servers of weight 1: by points on a circle,
+    /// of which each target has 16, so that some get a fifth more than others (2.6, `lb_chash.c`, `backend.c` `get_server_rnd`).
+    HaproxyRandom {
+        /// How many are drawn; HAProxy's default is 2.
+        draws: NonZeroU32,
+    },
     /// By a hash of the flow in a Maglev table ([`crate::maglev`]).
     Maglev {
         /// Places of the table; a prime.
@@ -243,7 +249,7 @@ pub enum Algorithm {
 impl Algorithm {
     /// Whether the choice is a function of the flow and the set of targets.
     pub(super) const fn is_stateless(&self) -> bool {
-        !matches!(self, Self::RoundRobin | Self::LeastConnections | Self::LeastRequest { .. })
+        !matches!(self, Self::RoundRobin | Self::LeastConnections | Self::LeastRequest { .. } | Self::HaproxyRandom { .. })
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) enum Table {
     Turns { list: Vec<Target>, last: Option<Target> },
     Least(BTreeSet<(Load, Target)>),
     Sample { choices: u32, list: Vec<(Target, Load)> },
+    Circle { draws: u32, list: Vec<(Target, Load)>, points: Vec<(u32, usize)> },
     Maglev { size: TableSize, list: Vec<Target>, table: maglev::Table },
     Leader { old: Option<Target>, new: Option<Target>, from: SimTime },
     Buckets(Vec<Target>),
@@ -45,6 +46,7 @@ impl Table {
             Algorithm::RoundRobin => Self::Turns { list: Vec::new(), last: None },
             Algorithm::LeastConnections => Self::Least(BTreeSet::new()),
             Algorithm::LeastRequest { choices } => Self::Sample { choices: choices.get(), list: Vec::new() },
+            Algorithm::HaproxyRandom { draws } => Self::Circle { draws: draws.get(), list: Vec::new(), points: Vec::new() },
             Algorithm::Maglev { .. } => {
                 Self::Maglev { size: size.unwrap_or(TableSize::PAPER), list: Vec::new(), table: maglev::Table::default() }
             }
@@ -60,6 +62,11 @@ impl Table {
             Self::Hash(list) | Self::Turns { list, .. } => *list = targets(),
             Self::Least(set) => *set = candidates.iter().map(|c| (c.load, c.target)).collect(),
             Self::Sample { list, .. } => *list = candidates.iter().map(|c| (c.target, c.load)).collect(),
+            Self::Circle { list, points, .. } => {
+                *list = candidates.iter().map(|c| (c.target, c.load)).collect();
+                *points = list.iter().enumerate().flat_map(|(i, (target, _))| haproxy_points(*target).map(move |p| (p, i))).collect();
+                points.sort_unstable();
+            }
             Self::Maglev { size, list, table } => {
                 let backends: Vec<_> = candidates.iter().map(|c| maglev::Backend::of(c.rank)).collect();
                 (*list, *table) = (targets(), maglev::Table::build(&backends, *size));
@@ -85,7 +92,7 @@ impl Table {
             Self::Hash(list) | Self::Buckets(list) => list.get(digest.checked_rem(list.len() as u64)? as usize).copied(),
             Self::Maglev { list, table, .. } => table.lookup(digest).and_then(|i| list.get(i)).copied(),
             Self::Leader { old, new, from } => *if now < *from { old } else { new },
-            Self::Turns { .. } | Self::Least(_) | Self::Sample { .. } => None,
+            Self::Turns { .. } | Self::Least(_) | Self::Sample { .. } | Self::Circle { .. } => None,
         }
     }
 
@@ -100,6 +107,11 @@ impl Table {
             }
             Self::Least(set) => set.first().map(|(_, target)| *target),
             Self::Sample { choices, list } => sample(digest, *choices, list),
+            Self::Circle { draws, list, points } => {
+                let draw = |i: u32| list.get(nearest(points, mix64(mix64(digest) ^ u64::from(i)) as u32)?);
+                // Among equals the last drawn.
+                (1..=*draws).rev().filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
+            }
             _ => self.pick(digest, now),
         }
     }
@@ -111,7 +123,7 @@ impl Table {
             && set.remove(&(before, target))
         {
             set.insert((after, target));
-        } else if let Self::Sample { list, .. } = self
+        } else if let Self::Sample { list, .. } | Self::Circle { list, .. } = self
             && let Ok(at) = list.binary_search_by_key(&target, |(t, _)| *t)
         {
             list[at].1 = after;
@@ -123,6 +135,38 @@ impl Table {
 fn sample(digest: u64, choices: u32, list: &[(Target, Load)]) -> Option<Target> {
     let draw = |i: u32| list.get(mix64(mix64(digest) ^ u64::from(i)).checked_rem(list.len() as u64)? as usize);
     (1..=choices).filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
+}
+
+/// The places of a server of weight 1 on HAProxy's circle (`lb_chash.c`, `chash_init_server_tree`: `full_hash(puid * SRV_EWGHT_RANGE +
+/// node)`, BE_WEIGHT_SCALE nodes). Servers are numbered from 1 in the order of their configuration, here of their creation.
+fn haproxy_points(target: Target) -> impl Iterator<Item = u32> {
+    const SRV_EWGHT_RANGE: u32 = 256 * 16;
+    const BE_WEIGHT_SCALE: u32 = 16;
+    let number = match target {
+        Target::Node(node) => node.0,
+        Target::Pod(pod) => pod.0,
+    };
+    let first = number.wrapping_add(1).wrapping_mul(SRV_EWGHT_RANGE);
+    (0..BE_WEIGHT_SCALE).map(move |node| full_hash(first.wrapping_add(node)))
+}
+
+/// HAProxy's hash of a number (`include/haproxy/tools.h`, `__full_hash`; after Bob Jenkins).
+const fn full_hash(a: u32) -> u32 {
+    let a = a.wrapping_add(0x7ed5_5d16).wrapping_add(a << 12);
+    let a = (a ^ 0xc761_c23c) ^ (a >> 19);
+    let a = a.wrapping_add(0x1656_67b1).wrapping_add(a << 5);
+    let a = a.wrapping_add(0xd3a2_646c) ^ (a << 9);
+    let a = a.wrapping_add(0xfd70_46c5).wrapping_add(a << 3);
+    let a = (a ^ 0xb55a_4f09) ^ (a >> 16);
+    a.wrapping_mul(3_221_225_473)
+}
+
+/// Whose point of the circle is nearest, the one before if both are as near (`chash_get_server_hash`).
+fn nearest(points: &[(u32, usize)], place: u32) -> Option<usize> {
+    let after = points.partition_point(|(point, _)| *point < place);
+    let next = points.get(after).or(points.first())?;
+    let before = if after == 0 { points.last()? } else { &points[after - 1] };
+    Some(if place.wrapping_sub(before.0) <= next.0.wrapping_sub(place) { before.1 } else { next.1 })
 }
 
 /// Gives buckets to `targets` in equal parts, leaving as many as possible where they are.
@@ -153,5 +197,49 @@ fn refill(buckets: &mut Vec<Target>, targets: &[Target]) {
     }
     for ((target, _), bucket) in parts.iter().filter(|(_, held)| **held == part).zip(free) {
         buckets[bucket] = *target;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PodId;
+
+    /// As eight servers of HAProxy 2.6.12 got of 19,137 connections with `balance random(1)`, to within four standard errors.
+    #[test]
+    fn haproxy_spreads_as_unevenly_as_measured() {
+        let measured = [2_577.0, 2_143.0, 2_265.0, 2_462.0, 2_840.0, 2_811.0, 2_079.0, 1_960.0];
+        let list: Vec<Candidate> =
+            (0..8).map(|i| Candidate { target: Target::Pod(PodId(i)), rank: (0, 0), load: Load::default() }).collect();
+        let mut table = Table::new(&Algorithm::HaproxyRandom { draws: std::num::NonZeroU32::MIN }, None);
+        table.rebuild(&list, SimTime::ZERO, || SimDuration::ZERO);
+        let mut drawn = [0.0f64; 8];
+        for digest in 0..1_000_000u64 {
+            if let Some(Target::Pod(pod)) = table.take(mix64(digest), SimTime::ZERO) {
+                drawn[pod.0 as usize] += 1e-6;
+            }
+        }
+        let n: f64 = 19_137.0;
+        for (share, count) in drawn.iter().zip(measured) {
+            let off = (count / n - share) / (share * (1.0 - share) / n).sqrt();
+            assert!(off.abs() < 4.0, "{share} {}: {off} standard errors", count / n);
+        }
+        let even = drawn.iter().map(|s| (s - 0.125) * (s - 0.125) / 0.125).sum::<f64>() * n;
+        assert!(even > 200.0, "no random split: chi-squared {even} of 7 degrees of freedom");
+    }
+
+    #[test]
+    fn of_two_draws_the_less_busy_is_taken() {
+        let busy = Load { open: 5, chosen: 0 };
+        let list: Vec<Candidate> =
+            [(0, busy), (1, Load::default())].map(|(i, load)| Candidate { target: Target::Pod(PodId(i)), rank: (0, 0), load }).into();
+        let share = |draws: u32| {
+            let draws = std::num::NonZeroU32::new(draws).expect("some");
+            let mut table = Table::new(&Algorithm::HaproxyRandom { draws }, None);
+            table.rebuild(&list, SimTime::ZERO, || SimDuration::ZERO);
+            (0..10_000u64).filter(|d| table.take(mix64(*d), SimTime::ZERO) == Some(Target::Pod(PodId(0)))).count() as f64 / 1e4
+        };
+        let alone = share(1);
+        assert!((share(2) - alone * alone).abs() < 0.02, "only if both draws fall on it: {} of {alone}", share(2));
     }
 }
