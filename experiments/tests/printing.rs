@@ -62,6 +62,9 @@ fn report_rebuilds_what_was_lost_from_the_tables() {
     std::fs::remove_file(desk.path("out/plots/latency_ccdf.svg")).expect("a figure");
     assert!(desk.succeeds(&["report", "out"]).contains("out/report.html"));
     assert!(desk.files() == before, "the same bytes");
+    desk.succeeds(&["report", "--openmetrics", "out"]);
+    assert!(desk.text("out/openmetrics.txt").contains("envoy_http_downstream_rq_total{experiment=\"small\",case=\"1\",replication=\"0\""));
+    desk.succeeds(&["verify", "out"]);
     assert_eq!(desk.svcsim(&["report", "nowhere"]).code, Some(1));
 }
 

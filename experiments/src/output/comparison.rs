@@ -103,15 +103,8 @@ pub(crate) fn compare(a: &Side, b: &Side, metrics: &[String], confidence: f64) -
     let difference = |metric: &&str| {
         let (va, vb) = (of_a.values(&case_a, metric)?, of_b.values(&case_b, metric)?);
         let unit = of_a.row(&case_a, metric).map_or("", |r| r.unit.as_str());
-        Some(differ(
-            metric,
-            unit,
-            &known(va),
-            &known(vb),
-            together,
-            each,
-            &of_a.doubt(&case_a, metric).or_else(|| of_b.doubt(&case_b, metric)).unwrap_or_default(),
-        ))
+        let doubt = of_a.doubt(&case_a, metric).or_else(|| of_b.doubt(&case_b, metric)).unwrap_or_default();
+        Some(differ(metric, unit, &known(va), &known(vb), together, each, &doubt))
     };
     Comparison {
         a: a.name.clone(),

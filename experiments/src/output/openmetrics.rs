@@ -65,6 +65,26 @@ impl Families {
     }
 }
 
+/// What every sample of a run is labelled with.
+struct Run<'a> {
+    experiment: &'a str,
+    case: String,
+    replication: String,
+    series: &'a str,
+}
+
+impl<'a> Run<'a> {
+    fn of(results: &'a Results, point: u32, replication: u32, series: &'a str) -> Self {
+        let about = &results.about;
+        Self { experiment: &about.name, case: about.label(point), replication: replication.to_string(), series }
+    }
+
+    fn labels<'b>(&'b self, more: &[(&'b str, &'b str)]) -> Vec<(&'b str, &'b str)> {
+        let own = [("experiment", self.experiment), ("case", &self.case), ("replication", &self.replication), ("series", self.series)];
+        [&own[..], more].concat()
+    }
+}
+
 /// Writes `openmetrics.txt` into a results directory.
 pub(crate) fn write(results: &Results, dir: &Path) -> io::Result<()> {
     fs::write(dir.join(FILE), text(results))
@@ -72,48 +92,28 @@ pub(crate) fn write(results: &Results, dir: &Path) -> io::Result<()> {
 
 fn text(results: &Results) -> String {
     let mut families = Families::default();
-    let about = &results.about;
-    let case = |point: u32| about.label(point);
     for row in &results.runs {
-        let (case, replication) = (case(row.point), row.replication.to_string());
-        let labels = [("experiment", about.name.as_str()), ("case", &case), ("replication", &replication), ("series", &row.series)];
+        let (run, value) = (Run::of(results, row.point, row.replication, &row.series), row.value);
         if let Some((_, family, kind, help)) = THEIRS.iter().find(|(ours, ..)| *ours == row.metric) {
-            families.add(family, *kind, help, if *kind == Kind::Counter { "_total" } else { "" }, &labels, row.value);
+            families.add(family, *kind, help, if *kind == Kind::Counter { "_total" } else { "" }, &run.labels(&[]), value);
         } else if let Some((_, quantile)) = PROGRAMMING.1.iter().find(|(ours, _)| *ours == row.metric) {
-            let labels = [&labels[..], &[("quantile", quantile)]].concat();
             let help = "From a change of endpoints to the end of the sync that applied it on a Node, seconds";
-            families.add(PROGRAMMING.0, Kind::Summary, help, "", &labels, row.value / 1e3);
+            families.add(PROGRAMMING.0, Kind::Summary, help, "", &run.labels(&[("quantile", quantile)]), value / 1e3);
         } else if !row.metric.starts_with("errors_") {
             // Base units, as the specification asks.
-            let (unit, value) = if row.unit == "ms" { ("_seconds", row.value / 1e3) } else { ("", row.value) };
+            let (unit, value) = if row.unit == "ms" { ("_seconds", value / 1e3) } else { ("", value) };
             let family = format!("svcsim_{}{unit}", worded(&row.metric));
-            families.add(&family, Kind::Gauge, &format!("{} of a run, as docs/results.md has it", row.metric), "", &labels, value);
+            families.add(&family, Kind::Gauge, &format!("{} of a run, as docs/results.md has it", row.metric), "", &run.labels(&[]), value);
         }
     }
     for row in &results.errors {
-        let (case, replication) = (case(row.point), row.replication.to_string());
-        let labels = [
-            ("experiment", about.name.as_str()),
-            ("case", &case),
-            ("replication", &replication),
-            ("series", &row.series),
-            ("cause", &row.cause),
-            ("place", &row.place),
-        ];
-        let help = "Requests lost, by cause and place";
-        families.add("svcsim_lost", Kind::Counter, help, "_total", &labels, row.requests as f64);
+        let run = Run::of(results, row.point, row.replication, &row.series);
+        let labels = run.labels(&[("cause", &row.cause), ("place", &row.place)]);
+        families.add("svcsim_lost", Kind::Counter, "Requests lost, by cause and place", "_total", &labels, row.requests as f64);
     }
     for row in &results.balance {
-        let (case, replication) = (case(row.point), row.replication.to_string());
-        let labels = [
-            ("experiment", about.name.as_str()),
-            ("case", &case),
-            ("replication", &replication),
-            ("series", &row.series),
-            ("pod", &row.pod),
-            ("node", &row.node),
-            ("zone", &row.zone),
-        ];
+        let run = Run::of(results, row.point, row.replication, &row.series);
+        let labels = run.labels(&[("pod", &row.pod), ("node", &row.node), ("zone", &row.zone)]);
         families.add("svcsim_pod_requests", Kind::Counter, "Requests given to a replica", "_total", &labels, row.requests as f64);
     }
     latencies(&mut families, results);

@@ -3,7 +3,8 @@
 use super::canvas::{self, Anchor, Canvas, Colour, Type};
 use super::{DOUBTFUL, Figure, MANY, TOO_MANY_ROWS, WIDTH, heading};
 use crate::output::format::number;
-use crate::output::view::{Case, DOUBT, Estimate, View};
+use crate::output::view::{DOUBT, Estimate, View};
+use std::collections::BTreeMap;
 
 const NAME: &str = "heat_map";
 const TITLE: &str = "The slow request by two factors";
@@ -72,7 +73,7 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
             }
             y += 26.0;
             for (level, cells) in map.rows.1.iter().zip(&panel.cells) {
-                canvas.text((16.0, y + row / 2.0), &name.fit(level, left - 28.0), name);
+                canvas.text((16.0, y + row / 2.0), &name.fit(level, left - 26.0), name);
                 for (i, found) in cells.iter().enumerate() {
                     let corner = (left + cell * i as f64 + 1.0, y + 1.0);
                     draw_cell(canvas, corner, (cell - 2.0, row - 2.0), found.as_ref(), (low, high));
@@ -116,47 +117,49 @@ fn draw_cell(canvas: &mut Canvas<'_>, (x, y): (f64, f64), (width, height): (f64,
 /// The two factors with the most levels span the panels; the others tell them apart.
 fn map<'a>(view: &View<'a>) -> Option<Map<'a>> {
     let about = &view.results.about;
-    let levels: Vec<Vec<&str>> = (0..about.factors.len())
-        .map(|f| {
-            let mut seen: Vec<&str> = Vec::new();
-            about.points.iter().filter_map(|p| p.levels.get(f)).for_each(|l| {
-                if !seen.contains(&l.as_str()) {
-                    seen.push(l)
-                }
-            });
-            seen
-        })
-        .collect();
+    // A sample of ranges, or one-at-a-time, is no grid.
+    if !view.results.sensitivity.is_empty() {
+        return None;
+    }
+    let levels: Vec<Vec<&str>> = (0..about.factors.len()).map(|f| distinct(about.points.iter().filter_map(|p| p.levels.get(f)))).collect();
     let mut varying: Vec<usize> = (0..levels.len()).filter(|f| levels[*f].len() > 1).collect();
     varying.sort_by_key(|f| std::cmp::Reverse(levels[*f].len()));
-    let [a, b, others @ ..] = varying.as_slice() else { return None };
-    // Columns are narrower than rows.
-    let (rows, columns) = (*a, *b);
-    let mut panels: Vec<(Vec<&str>, Panel)> = Vec::new();
+    // There is more room downwards than sideways.
+    let [rows, columns, others @ ..] = varying.as_slice() else { return None };
+    let (height, width) = (levels[*rows].len(), levels[*columns].len());
+    if height > TOO_MANY_ROWS || width > MANY {
+        return None;
+    }
+    let mut panels: BTreeMap<Vec<usize>, Panel> = BTreeMap::new();
     let mut points = 0;
-    for (i, point) in (0..).zip(&about.points) {
-        let of_point: Vec<&Case> = view.cases.iter().filter(|c| c.point == i).collect();
-        let ([case], Some(row), Some(column)) = (of_point.as_slice(), point.levels.get(rows), point.levels.get(columns)) else { continue };
+    // Several series of one point have no cell in common.
+    for case in view.cases.chunk_by(|a, b| a.point == b.point).filter_map(|of_point| if let [case] = of_point { Some(case) } else { None })
+    {
         let Some(estimate) = view.estimate(case, METRIC).filter(|e| e.mean > 0.0) else { continue };
-        let key: Vec<&str> = others.iter().filter_map(|f| point.levels.get(*f)).map(String::as_str).collect();
-        if !panels.iter().any(|(k, _)| *k == key) {
-            let pairs: Vec<String> = others.iter().zip(&key).map(|(f, level)| format!("{}: {level}", about.factors[*f])).collect();
-            let empty = vec![vec![None; levels[columns].len()]; levels[rows].len()];
-            panels.push((key.clone(), Panel { label: pairs.join(", "), cells: empty }));
-        }
-        let at = |f: usize, level: &str| levels[f].iter().position(|l| *l == level);
-        if let (Some((_, panel)), Some(r), Some(c)) = (panels.iter_mut().find(|(k, _)| *k == key), at(rows, row), at(columns, column)) {
-            panel.cells[r][c] = Some((estimate, view.doubt(case, METRIC).is_some()));
-            points += 1;
+        let Some(point) = about.points.get(case.point as usize) else { continue };
+        let level = |f: &usize| levels[*f].iter().position(|level| point.levels.get(*f).is_some_and(|own| own == level));
+        let (Some(row), Some(column)) = (level(rows), level(columns)) else { continue };
+        let Some(key) = others.iter().map(level).collect::<Option<Vec<usize>>>() else { continue };
+        let panel = panels.entry(key).or_insert_with_key(|key| {
+            let pairs = others.iter().zip(key).map(|(f, level)| format!("{}: {}", about.factors[*f], levels[*f][*level]));
+            Panel { label: pairs.collect::<Vec<_>>().join(", "), cells: vec![vec![None; width]; height] }
+        });
+        panel.cells[row][column] = Some((estimate, view.doubt(case, METRIC).is_some()));
+        points += 1;
+    }
+    // Lists of pairs and named subsets may leave most of the grid empty.
+    let grid = points >= 4 && points * 2 > panels.len() * height * width;
+    let axis = |f: usize| (about.factors[f].as_str(), levels[f].clone());
+    grid.then(|| Map { rows: axis(*rows), columns: axis(*columns), panels: panels.into_values().collect() })
+}
+
+/// Each of the levels once, in the order of the design; of very many, as many as make clear that they are no axis.
+fn distinct<'a>(levels: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for level in levels {
+        if seen.len() <= TOO_MANY_ROWS && !seen.contains(&level.as_str()) {
+            seen.push(level);
         }
     }
-    let cells = panels.len() * levels[rows].len() * levels[columns].len();
-    // A sampled design, or one-at-a-time, is no grid.
-    let grid = points >= 4 && points * 2 > cells && levels[rows].len() <= TOO_MANY_ROWS && levels[columns].len() <= MANY;
-    let name = |f: usize| about.factors[f].as_str();
-    grid.then(|| Map {
-        rows: (name(rows), levels[rows].clone()),
-        columns: (name(columns), levels[columns].clone()),
-        panels: panels.into_iter().map(|(_, p)| p).collect(),
-    })
+    seen
 }

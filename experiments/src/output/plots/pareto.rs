@@ -114,8 +114,8 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
     });
     let caption =
         "Pareto front of three prices: the 99th percentile of latency, the part of the traffic that crosses zones, which clouds charge \
-                   for, and the requests lost. A case on the front can be improved in one only at the cost of another: no other case is better \
-                   in one and worse in none, as far as confidence intervals tell. Bars are those of the latency."
+                   for, and the requests lost. On the front is whom no other case beats in one without being worse in another, as far as \
+                   confidence intervals tell. Bars are those of the latency."
             .to_owned();
     Some(Figure { name: NAME.to_owned(), title: TITLE.to_owned(), caption, alt, svg })
 }

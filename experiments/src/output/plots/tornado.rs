@@ -18,11 +18,9 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
     let importance = all.first()?;
     let (metric, by_level) = (importance.metric, importance.leading == "difference");
     // Of differences a factor has one for each level, of indices one.
-    let bars = |rows: &[&'_ SensitivityRow]| -> Vec<SensitivityRow> {
-        rows.iter().filter(|r| r.index == importance.leading && r.value.is_finite() && r.value != 0.0).map(|r| (*r).clone()).collect()
-    };
-    let factors: Vec<(&str, Vec<SensitivityRow>)> =
-        importance.factors.iter().map(|(f, rows)| (*f, bars(rows))).filter(|(_, rows)| !rows.is_empty()).take(TOO_MANY_ROWS).collect();
+    let is_bar = |r: &&SensitivityRow| r.index == importance.leading && r.value.is_finite() && r.value != 0.0;
+    let bars = importance.factors.iter().map(|(f, rows)| (*f, rows.iter().copied().filter(is_bar).collect::<Vec<_>>()));
+    let factors: Vec<(&str, Vec<&SensitivityRow>)> = bars.filter(|(_, rows)| !rows.is_empty()).take(TOO_MANY_ROWS).collect();
     let values = || factors.iter().flat_map(|(_, rows)| rows).flat_map(|r| [Some(r.value), r.ci_low, r.ci_high]).flatten();
     let (low, high) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
     if factors.is_empty() || low >= high {
@@ -37,7 +35,7 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
     let (from, to) = (left + if low < 0.0 { room } else { 0.0 }, WIDTH - 24.0 - if high > 0.0 { room } else { 0.0 });
     let top = 70.0;
     let bottom = top + ROW * factors.len() as f64;
-    let row = &factors[0].1[0];
+    let row = factors[0].1[0];
     let unit = if row.unit == "1" { "1" } else { unit_of(metric, &row.unit) };
     // Shares are shown as percentages.
     let (times, unit) = match unit {
@@ -54,11 +52,9 @@ pub(super) fn figure(view: &View<'_>) -> Option<Figure> {
         axes::horizontal(canvas, &x, (top, bottom), 7, &format!("{index} of {metric}{unit}"));
         for (i, (factor, rows)) in factors.iter().enumerate() {
             let y = top + ROW * (i as f64 + 0.5);
-            canvas.text((16.0, y), &name.fit(factor, left - 30.0), name);
-            // The longest bar first, so that shorter ones of the same side are seen; it alone is named.
+            canvas.text((16.0, y), &name.fit(factor, left - 28.0), name);
+            // The longest bar comes first, so that shorter ones of the same side are seen; it alone is named.
             let mut told = [false; 2];
-            let mut rows: Vec<&SensitivityRow> = rows.iter().collect();
-            rows.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
             for row in rows {
                 let (zero, end) = (x.at(0.0), x.at(row.value * times));
                 canvas.rect(zero.min(end), y - 9.0, (end - zero).abs(), 18.0, if row.value < 0.0 { ORANGE } else { BLUE });
