@@ -42,6 +42,14 @@ fn every_shipped_experiment_fits_the_schema() {
 }
 
 #[test]
+fn only_what_builds_on_another_experiment_may_leave_out_what_that_has() {
+    let schema = validator();
+    let variant = "apiVersion: svcsim/v1alpha1\nkind: Experiment\nbase: small.yaml\n";
+    assert!(refusals(&schema, variant).is_empty());
+    assert!(!refusals(&schema, &variant.replace("base: small.yaml\n", "")).is_empty());
+}
+
+#[test]
 fn what_the_program_refuses_by_its_form_the_schema_refuses_too() {
     let schema = validator();
     assert!(refusals(&schema, SMALL).is_empty());

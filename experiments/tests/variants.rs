@@ -57,6 +57,18 @@ fn a_variant_may_build_on_a_variant() {
 }
 
 #[test]
+fn eight_may_build_on_each_other_and_no_more() {
+    let desk = Desk::with(crate::desk::SMALL);
+    for depth in 1..=9 {
+        let base = if depth == 1 { "small.yaml".to_owned() } else { format!("v{}.yaml", depth - 1) };
+        desk.write(&format!("v{depth}.yaml"), format!("apiVersion: svcsim/v1alpha1\nkind: Experiment\nbase: {base}\n"));
+    }
+    desk.succeeds(&["check", "v8.yaml"]);
+    let said = desk.svcsim(&["check", "v9.yaml"]);
+    assert!(said.code == Some(2) && said.err.contains("more than 8 experiments"), "{}", said.err);
+}
+
+#[test]
 fn an_error_is_shown_in_the_file_in_which_it_stands() {
     let err = refused(&VARIANT.replace("duration: 900ms", "durration: 900ms"));
     assert!(err.contains("variant.yaml:7") && err.contains("did you mean `duration`"), "{err}");

@@ -19,9 +19,14 @@ const DEEPEST: usize = 8;
 /// # Errors
 /// A base that cannot be read, is no experiment, or leads back.
 pub fn resolve(tree: &mut Value, dir: &Path, files: &mut Files, reader: &mut Reader, api_version: &str) -> Result<(), InputError> {
-    for _ in 0..DEEPEST {
-        let Some(named) = tree.as_object_mut().and_then(|map| map.shift_remove(BASE)) else { return Ok(()) };
-        let error = |problem: String, fix: &str| InputError::new(BASE, problem, fix);
+    let error = |problem: String, fix: &str| InputError::new(BASE, problem, fix);
+    let mut depth = 0;
+    while let Some(named) = tree.as_object_mut().and_then(|map| map.shift_remove(BASE)) {
+        depth += 1;
+        if depth > DEEPEST {
+            let problem = format!("a chain of more than {DEEPEST} experiments, or a circle");
+            return Err(reader.place(error(problem, "let it name an experiment that stands by itself")));
+        }
         let name = named.as_str().ok_or_else(|| reader.place(error("no file's name".to_owned(), "write `base: other.yaml`")))?;
         if Path::new(name).file_name().is_none_or(|file| file != name) {
             // Paths in either are relative to the one folder.
@@ -35,8 +40,7 @@ pub fn resolve(tree: &mut Value, dir: &Path, files: &mut Files, reader: &mut Rea
         let variant = std::mem::replace(tree, base);
         merge(tree, variant);
     }
-    let problem = format!("a chain of more than {DEEPEST} experiments, or a circle");
-    Err(reader.place(InputError::new(BASE, problem, "let it name an experiment that stands by itself")))
+    Ok(())
 }
 
 fn merge(base: &mut Value, variant: Value) {

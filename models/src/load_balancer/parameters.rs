@@ -221,7 +221,7 @@ pub enum Algorithm {
         choices: NonZeroU32,
     },
     /// The least busy of some targets drawn as HAProxy's `balance random(draws)` does with servers of weight 1: by points on a circle,
-    /// of which each target has 16, so that some get a fifth more than others (2.6, `lb_chash.c`, `backend.c` `get_server_rnd`).
+    /// of which each target has 16, so that some get a fifth more than an even share (2.6, `lb_chash.c`, `backend.c` `get_server_rnd`).
     HaproxyRandom {
         /// How many are drawn; HAProxy's default is 2.
         draws: NonZeroU32,

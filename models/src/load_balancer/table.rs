@@ -108,7 +108,7 @@ impl Table {
             Self::Least(set) => set.first().map(|(_, target)| *target),
             Self::Sample { choices, list } => sample(digest, *choices, list),
             Self::Circle { draws, list, points } => {
-                let draw = |i: u32| list.get(nearest(points, mix64(mix64(digest) ^ u64::from(i)) as u32)?);
+                let draw = |i: u32| list.get(nearest(points, drawn(digest, i) as u32)?);
                 // Among equals the last drawn.
                 (1..=*draws).rev().filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
             }
@@ -133,8 +133,13 @@ impl Table {
 
 /// The least busy of `choices` draws with replacement, which the flow's `digest` decides; among equals the first drawn.
 fn sample(digest: u64, choices: u32, list: &[(Target, Load)]) -> Option<Target> {
-    let draw = |i: u32| list.get(mix64(mix64(digest) ^ u64::from(i)).checked_rem(list.len() as u64)? as usize);
+    let draw = |i: u32| list.get(drawn(digest, i).checked_rem(list.len() as u64)? as usize);
     (1..=choices).filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
+}
+
+/// The `i`-th random number of a flow.
+const fn drawn(digest: u64, i: u32) -> u64 {
+    mix64(mix64(digest) ^ i as u64)
 }
 
 /// The places of a server of weight 1 on HAProxy's circle (`lb_chash.c`, `chash_init_server_tree`: `full_hash(puid * SRV_EWGHT_RANGE +
@@ -213,19 +218,21 @@ mod tests {
             (0..8).map(|i| Candidate { target: Target::Pod(PodId(i)), rank: (0, 0), load: Load::default() }).collect();
         let mut table = Table::new(&Algorithm::HaproxyRandom { draws: std::num::NonZeroU32::MIN }, None);
         table.rebuild(&list, SimTime::ZERO, || SimDuration::ZERO);
-        let mut drawn = [0.0f64; 8];
+        let mut shares = [0.0f64; 8];
         for digest in 0..1_000_000u64 {
             if let Some(Target::Pod(pod)) = table.take(mix64(digest), SimTime::ZERO) {
-                drawn[pod.0 as usize] += 1e-6;
+                shares[pod.0 as usize] += 1e-6;
             }
         }
         let n: f64 = 19_137.0;
-        for (share, count) in drawn.iter().zip(measured) {
+        for (share, count) in shares.iter().zip(measured) {
             let off = (count / n - share) / (share * (1.0 - share) / n).sqrt();
             assert!(off.abs() < 4.0, "{share} {}: {off} standard errors", count / n);
         }
-        let even = drawn.iter().map(|s| (s - 0.125) * (s - 0.125) / 0.125).sum::<f64>() * n;
+        let even = shares.iter().map(|s| (s - 0.125) * (s - 0.125) / 0.125).sum::<f64>() * n;
         assert!(even > 200.0, "no random split: chi-squared {even} of 7 degrees of freedom");
+        let hottest = shares.iter().copied().fold(0.0, f64::max);
+        assert!((0.8 * 8.0 * hottest - 0.96).abs() < 0.005, "at a load of 0.8 the hottest is at {}", 0.8 * 8.0 * hottest);
     }
 
     #[test]
