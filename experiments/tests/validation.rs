@@ -43,6 +43,22 @@ fn a_right_answer_passes_and_a_wrong_one_fails() {
     assert!(wrong.out.contains("FAILED") && wrong.out.ends_with("\n0 passed, 1 failed\n"), "{}", wrong.out);
 }
 
+/// A standard error that no run can have is too large of four times the replications too, which halve it.
+#[test]
+fn what_tells_too_little_is_run_with_four_times_the_replications_and_may_fail_all_the_same() {
+    let judged = |text: &str| {
+        let said = validate("v.json", text, &["--format", "json"]);
+        let said: Value = serde_json::from_str(&said.out).expect("JSON");
+        let finding = &said["vectors"][0]["findings"][0];
+        (finding["verdict"].clone(), finding["standardError"].as_f64().expect("a standard error"))
+    };
+    let (verdict, usual) = judged(&mm1(20.0, half_load()));
+    assert_eq!(verdict, json!("passed"));
+    let (verdict, again) = judged(&mm1(20.0, half_load()).replace("\"sojourn_mean_ms\":0.25", "\"sojourn_mean_ms\":0.001"));
+    assert_eq!(verdict, json!("failed"));
+    assert!((0.35..0.7).contains(&(again / usual)), "{usual} and then {again}");
+}
+
 #[test]
 fn the_same_seed_finds_the_same() {
     let [a, b] = [0, 1].map(|_| validate("v.json", &mm1(20.0, half_load()), &["--format", "json", "--seed", "7"]));

@@ -50,7 +50,6 @@ class Results:
         file = self.path / f"{name}.csv"
         if not file.is_file():
             raise SvcsimError(f"{self.path}: no table {name!r}; there are {', '.join(self.tables)}")
-        # Which columns hold numbers svcsim decides, not what their first rows look like.
         if self._frames == "polars":
             import polars
 

@@ -141,9 +141,7 @@ pub(super) fn external_local(params: &Map<String, Value>) -> Result<Results, Str
     let parts: Vec<f64> = healthy.iter().map(|h| if *h { 1.0 / with_pods } else { 0.0 }).collect();
     let shares = placement.shares(&parts, None, Local);
     let unchecked = placement.shares(&vec![1.0 / n as f64; n], None, Local);
-    let mut next = shares.pods.iter();
-    let first_of = |pods: &usize| next.by_ref().take(*pods).fold(0.0, |_, share| *share);
-    let by_node: Vec<f64> = placement.pods.iter().map(first_of).collect();
+    let by_node: Vec<f64> = placement.nodes().map(|node| set.ready_on(node).first().map_or(0.0, |i| shares.pods[*i as usize])).collect();
     let uneven = max_over_mean(&shares.pods).ok_or("no Pod gets anything")?;
     Ok(all([
         ("share_per_pod_by_node", json!(by_node)),
