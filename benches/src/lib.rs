@@ -133,6 +133,7 @@ fn cluster(
         priority: 0,
         popularity: Popularity::Even,
         behind_addresses: None,
+        first_address: None,
         dns: None,
         balancing: None,
         tcp: TcpSpec::default(),

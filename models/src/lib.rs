@@ -17,6 +17,7 @@
 //! | [`lab`] | policies of your own, tried and compared in a test |
 //! | [`workload`] | when requests arrive |
 //! | [`retry`] | how clients try again |
+//! | [`scale_to_zero`] | Pods that sleep while nobody needs them |
 //! | [`limiter`] | how Pods limit what they take in by their latency |
 //! | [`circuit_breaker`], [`outlier_detection`] | how clients and proxies fail fast, and avoid who fails |
 //! | [`record`] | what is measured |
@@ -41,6 +42,7 @@ pub mod outlier_detection;
 pub mod pool;
 pub mod record;
 pub mod retry;
+pub mod scale_to_zero;
 mod schema;
 pub mod spec;
 pub mod units;

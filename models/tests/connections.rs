@@ -142,7 +142,7 @@ fn a_new_pod_gets_what_is_renewed() {
     let max_age = Some(DistSpec::Exponential { mean: secs(60) });
     let connections = ConnectionsSpec::Multiplexed(MultiplexedSpec { opened: true, max_age, ..multiplexed() });
     let mut spec = near(9, quick(), 4_000, 20_000.0, connections);
-    let grow = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 10 });
+    let grow = Action::Scale(ScaleTarget::to("web", 10));
     spec.workloads[0].placed_on.clear();
     spec.propagation = PropagationSpec { publish: constant(SimDuration::ZERO), to_node: constant(SimDuration::ZERO), ..spec.propagation };
     spec.events.insert("grow".to_owned(), EventSpec::at(secs(1), grow));

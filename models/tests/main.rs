@@ -24,6 +24,7 @@ mod policies;
 mod propagation;
 mod protection;
 mod rollouts;
+mod scale_to_zero;
 mod scheduling;
 mod services;
 mod sources;

@@ -104,12 +104,12 @@ fn a_partition_keeps_the_first_places_as_they_are() {
 fn pods_of_a_parallel_stateful_set_do_not_wait_for_each_other() {
     let mut spec = rollout(1, secs(5));
     spec.workloads[0].controller = Controller::StatefulSet;
-    let more = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 4 });
+    let more = Action::Scale(ScaleTarget::to("web", 4));
     spec.events.insert("release".to_owned(), EventSpec::at(secs(1), more));
     let created = |spec: &ClusterSpec| times(&run_one(spec, 0), "create");
     let one_by_one = created(&spec);
     assert!(one_by_one.len() == 3 && one_by_one.windows(2).all(|w| w[1] - w[0] >= 5.0), "{one_by_one:?}");
-    let fewer = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 1 });
+    let fewer = Action::Scale(ScaleTarget::to("web", 1));
     spec.events.insert("fewer".to_owned(), EventSpec::at(secs(60), fewer));
     let told = |spec: &ClusterSpec| times(&run_one(spec, 0), "terminate");
     assert_eq!(told(&spec), [60.0, 62.0, 64.0], "one goes when the one before is gone, after its preStop");

@@ -134,7 +134,7 @@ fn a_pod_that_fits_nowhere_waits_until_there_is_room() {
     let mut spec = world(3, SchedulingSpec { apart: vec![term(ZONE)], ..SchedulingSpec::default() });
     spec.workloads[0].termination_grace = secs(3);
     spec.workloads[0].pod.at_sigterm = AtSigterm::Ignore;
-    let more = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 4 });
+    let more = Action::Scale(ScaleTarget::to("web", 4));
     spec.events.insert("more".to_owned(), EventSpec::at(secs(5), more));
     let run = run_one(&spec, 0);
     assert_eq!(created(&run), [0; 0]);

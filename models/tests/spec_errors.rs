@@ -230,7 +230,7 @@ fn what_looks_right_is_not_mentioned() {
         |s| budgeted(s, 2, Action::PodEvict(any_pod_of("caller"))),
         |s| {
             budgeted(s, 2, drain());
-            let more = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: 3 });
+            let more = Action::Scale(ScaleTarget::to("web", 3));
             s.events.insert("more".to_owned(), EventSpec::at(secs(1), more));
         },
         |s| {

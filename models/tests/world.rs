@@ -125,6 +125,7 @@ pub(crate) fn traffic(from: Origin, via: Via, per_second: f64) -> TrafficSpec {
         priority: 0,
         popularity: Popularity::Even,
         behind_addresses: None,
+        first_address: None,
         dns: None,
         balancing: None,
         tcp: TcpSpec::default(),

@@ -5,6 +5,7 @@
 //! parameters; a family of calculations is one in [`FUNCTIONS`], whose function makes the results. Nothing depends on a vector's id or values; what a run cannot express is skipped, with the reason.
 
 mod calls;
+mod churn;
 mod draws;
 mod failures;
 mod functions;
@@ -91,6 +92,9 @@ const FAMILIES: &[(&str, Plans)] = &[
     ("rolling update, errors from stale endpoints", removals::rolling),
     ("graceful termination", removals::drain),
     ("failing pods with delayed detection", failures::plan),
+    ("M/G/1 with setup (scale from zero)", queues::cold_starts),
+    ("pods come and go", churn::pods),
+    ("persistent connections and pod churn", churn::connections),
 ];
 
 /// Every family of vectors in which nothing takes time: a policy chooses, and what it chose is counted.
@@ -371,7 +375,7 @@ impl Vector {
         self.run.get(key).and_then(Value::as_f64).filter(|v| *v >= 0.0)
     }
 
-    /// How long and how often to run a vector to which `rate` requests a second come: as it suggests, what is discarded apart.
+    /// How long and how often to run a vector to which `rate` requests a second come: as it suggests, and before that what is discarded.
     fn long_runs(&self, rate: f64, effort: &Effort) -> Result<LongRuns, String> {
         let suggested = self.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
         let discarded = self.suggested("discard_first").unwrap_or(0.0).min(suggested);
@@ -380,7 +384,7 @@ impl Vector {
         let asked = self.suggested("replications").unwrap_or(replications).max(1.0);
         Ok(LongRuns {
             warm_up,
-            duration: warm_up + (suggested - discarded) * effort.scale / rate,
+            duration: warm_up + suggested * effort.scale / rate,
             replications: replications as u64,
             share: effort.scale * replications / asked,
         })

@@ -102,6 +102,25 @@ pub(super) fn breakdowns(vector: &Vector, effort: &Effort) -> Result<Plan, Strin
     }))
 }
 
+/// A Pod that sleeps as soon as it is empty; whoever wakes it waits, and so do all who come meanwhile.
+pub(super) fn cold_starts(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
+    vector.knows_only(&["pods", "servers_per_pod", "arrival_rate_rps", "service", "cold_start"])?;
+    let behaviour = json!({
+        "serviceTime": law(vector, "service")?, "concurrency": vector.count("servers_per_pod")?, "startup": "0s",
+        "scaleToZero": {"after": "0s", "coldStart": law(vector, "cold_start")?}, "backlog": 1_000_000,
+    });
+    let rate = vector.number("arrival_rate_rps")?;
+    let runs = vector.long_runs(rate, effort)?;
+    let world = World::steady(&runs, vector.count("pods")?, behaviour, rate, Value::Null);
+    let warm_up = runs.warm_up;
+    Ok(runs.plan(world.spec()?, move |run| {
+        let starts = run.incidents.iter().filter(|i| i.event == "cold start" && i.time.as_secs_f64() >= warm_up).count();
+        let mut values = measure(run);
+        values.insert("cold_start_fraction", starts as f64 / run.series[0].arrivals as f64);
+        values
+    }))
+}
+
 pub(super) fn measure(run: &RunResult) -> BTreeMap<&'static str, f64> {
     let series = &run.series[0];
     let (sent, measured) = (series.arrivals as f64, run.measured.as_secs_f64());

@@ -29,7 +29,7 @@ pub(super) fn stale(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let longest = delay.get("high_ms").and_then(Value::as_f64).or_else(|| Some(TAIL * mean_ms(delay)?)).ok_or("a delay without a mean")?;
     let at = 1.0;
     // A Pod that is deleted is replaced; one that is scaled away is not.
-    let fewer = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: vector.count("endpoints")? - 1 });
+    let fewer = Action::Scale(ScaleTarget::to("web", vector.count("endpoints")? - 1));
     let world = World {
         source: Value::Null,
         nodes: vector.count("nodes")?,

@@ -3,6 +3,7 @@
 use crate::cpu_quota::CpuQuota;
 use crate::ids::{NodeId, ReplicaId, WorkloadId};
 use crate::limiter::Limiter;
+use crate::scale_to_zero::Sleep;
 use crate::spec::Discipline;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -68,6 +69,8 @@ pub struct Pod {
     pub unaccepted: VecDeque<Key>,
     /// Counts its processes: a connection is one of the process that accepted it. Never 0.
     pub process_number: u8,
+    /// Whether it sleeps while nobody needs it.
+    pub sleep: Option<Box<Sleep>>,
     /// Its CPU time, where that is limited.
     pub cpu_quota: Option<Box<CpuQuota>>,
     /// Services that requests needed which it took in, and those that it threw out, against [`Servers::busy_time`].
@@ -173,6 +176,8 @@ pub enum Stop {
     Pause = 1,
     /// It has used up its CPU quota.
     Quota = 2,
+    /// It slept, and wakes up.
+    Sleep = 4,
 }
 
 impl Default for Pace {
@@ -293,6 +298,7 @@ impl Pod {
             connections: 0,
             unaccepted: VecDeque::new(),
             process_number: 1,
+            sleep: None,
             cpu_quota: None,
             taken_in: SimDuration::ZERO,
             limiter: None,

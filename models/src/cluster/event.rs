@@ -216,6 +216,11 @@ pub enum Event {
         /// The part of its life that this belongs to; in another it is void.
         life: u32,
     },
+    /// A Pod that slept serves.
+    PodAwake {
+        /// Which.
+        pod: PodId,
+    },
     /// A Pod may have used up its CPU quota.
     QuotaSpent {
         /// The Pod.

@@ -127,6 +127,8 @@ pub enum Purpose {
     Interference = 67,
     /// Which of its requests a Pod fails.
     Errors = 68,
+    /// How long a Pod that sleeps takes to wake up.
+    ColdStarts = 69,
 }
 
 /// The model: every state there is.
@@ -182,6 +184,8 @@ pub struct Cluster {
     meters: BTreeMap<PodId, Meter>,
     /// Most places of a workload: bounds what a slip of the keyboard can ask for.
     most_places: usize,
+    /// Blocks of Pods' addresses that Nodes have.
+    pod_blocks: u32,
     /// Failures of DNS that are not repaired.
     dns_out: u32,
     /// Outages of the control plane that are not repaired, and what waits for its return.
@@ -215,8 +219,8 @@ struct Node {
     /// Changes that it has heard of, and those that it is writing.
     news: Vec<(ServiceId, Rc<EndpointSet>)>,
     writing: Vec<(ServiceId, Rc<EndpointSet>)>,
-    /// Pods that ever ran here: their addresses count up.
-    pods: u32,
+    /// Its Pods' addresses.
+    addresses: addresses::PodAddresses,
     /// What is wrong with it.
     condition: Condition,
     /// Drains that are not repaired: while there are any, it takes no new Pods.
@@ -285,6 +289,8 @@ struct Workload {
     backlog: u32,
     max_connections: Option<u32>,
     cpu_quota: Option<CpuQuotaSpec>,
+    /// When its Pods go to sleep, and how long they take to wake up.
+    sleeps: Option<(SimDuration, Dist)>,
     sandbox_teardown: SimDuration,
     service_time: Dist,
     image_pull: Dist,
@@ -540,6 +546,7 @@ impl Model for Cluster {
             Event::ProbeFails { pod, life } => self.probe_fails(pod, life, ctx),
             Event::ContainerKilled { pod, life } => self.container_killed(pod, life, ctx),
             Event::CrashDetected { pod, life } => self.crash_detected(pod, life, ctx),
+            Event::PodAwake { pod } => self.pod_awake(pod, ctx),
             Event::QuotaSpent { pod } => self.quota_spent(pod, ctx),
             Event::QuotaRefills { pod } => self.quota_refills(pod, ctx),
             Event::PodStops { pod } => self.pod_stops(pod, ctx),

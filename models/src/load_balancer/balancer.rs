@@ -279,7 +279,7 @@ impl LoadBalancer {
         }
         let digest = flow.digest(self.salt);
         let key = self.table_of(self.front(digest)?);
-        let target = self.tables.get_mut(&key)?.take(digest, now)?;
+        let target = self.tables.get_mut(&key)?.take(digest, flow.client, now)?;
         if !self.parameters.algorithm.is_stateless() {
             self.choices += 1;
             let chosen = self.choices;
@@ -298,7 +298,7 @@ impl LoadBalancer {
         }
         let digest = flow.digest(self.salt);
         let table = self.front(digest).and_then(|front| self.tables.get(&self.table_of(front)));
-        table.and_then(|table| table.pick(digest, now)).unwrap_or(established_to)
+        table.and_then(|table| table.pick(digest, flow.client, now)).unwrap_or(established_to)
     }
 
     /// `target` has one more connection.

@@ -226,6 +226,12 @@ pub enum Algorithm {
         /// How many are drawn; HAProxy's default is 2.
         draws: NonZeroU32,
     },
+    /// By the client's address alone, as HAProxy's `balance source` (2.6, `backend.c` `get_server_sh`; servers of weight 1).
+    HaproxySource {
+        /// `hash-type consistent`: the address, hashed, on the circle of `haproxyRandom`. Otherwise `map-based`: the address itself,
+        /// modulo the number of targets, so that a change of these moves most clients.
+        consistent: bool,
+    },
     /// By a hash of the flow in a Maglev table ([`crate::maglev`]).
     Maglev {
         /// Places of the table; a prime.

@@ -3,6 +3,7 @@
 use super::{Algorithm, Target};
 use crate::maglev::{self, TableSize, mix64};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use svcsim_engine::{SimDuration, SimTime};
 
 /// Buckets of a router with resilient hashing: an assumption; NVIDIA Cumulus Linux allows 64 to 1024 (*Equal Cost
@@ -34,6 +35,7 @@ pub(super) enum Table {
     Least(BTreeSet<(Load, Target)>),
     Sample { choices: u32, list: Vec<(Target, Load)> },
     Circle { draws: u32, list: Vec<(Target, Load)>, points: Vec<(u32, usize)> },
+    Source { consistent: bool, list: Vec<Target>, points: Vec<(u32, usize)> },
     Maglev { size: TableSize, list: Vec<Target>, table: maglev::Table },
     Leader { old: Option<Target>, new: Option<Target>, from: SimTime },
     Buckets(Vec<Target>),
@@ -47,6 +49,7 @@ impl Table {
             Algorithm::LeastConnections => Self::Least(BTreeSet::new()),
             Algorithm::LeastRequest { choices } => Self::Sample { choices: choices.get(), list: Vec::new() },
             Algorithm::HaproxyRandom { draws } => Self::Circle { draws: draws.get(), list: Vec::new(), points: Vec::new() },
+            Algorithm::HaproxySource { consistent } => Self::Source { consistent: *consistent, list: Vec::new(), points: Vec::new() },
             Algorithm::Maglev { .. } => {
                 Self::Maglev { size: size.unwrap_or(TableSize::PAPER), list: Vec::new(), table: maglev::Table::default() }
             }
@@ -64,9 +67,9 @@ impl Table {
             Self::Sample { list, .. } => *list = candidates.iter().map(|c| (c.target, c.load)).collect(),
             Self::Circle { list, points, .. } => {
                 *list = candidates.iter().map(|c| (c.target, c.load)).collect();
-                *points = list.iter().enumerate().flat_map(|(i, (target, _))| haproxy_points(*target).map(move |p| (p, i))).collect();
-                points.sort_unstable();
+                *points = haproxy_circle(list.iter().map(|(target, _)| *target));
             }
+            Self::Source { list, points, .. } => (*list, *points) = (targets(), haproxy_circle(candidates.iter().map(|c| c.target))),
             Self::Maglev { size, list, table } => {
                 let backends: Vec<_> = candidates.iter().map(|c| maglev::Backend::of(c.rank)).collect();
                 (*list, *table) = (targets(), maglev::Table::build(&backends, *size));
@@ -85,10 +88,13 @@ impl Table {
         }
     }
 
-    /// Where a packet goes if nothing is remembered of its flow; none if there is no target or no function says so.
+    /// Where a packet goes if nothing is remembered of its flow, which has this `digest` and comes from `client`; none if there is no
+    /// target or no function says so.
     #[inline]
-    pub(super) fn pick(&self, digest: u64, now: SimTime) -> Option<Target> {
+    pub(super) fn pick(&self, digest: u64, client: IpAddr, now: SimTime) -> Option<Target> {
         match self {
+            Self::Source { consistent: true, list, points } => list.get(nearest(points, full_hash(words(client)))?).copied(),
+            Self::Source { consistent: false, list, .. } => list.get(words(client).checked_rem(list.len() as u32)? as usize).copied(),
             Self::Hash(list) | Self::Buckets(list) => list.get(digest.checked_rem(list.len() as u64)? as usize).copied(),
             Self::Maglev { list, table, .. } => table.lookup(digest).and_then(|i| list.get(i)).copied(),
             Self::Leader { old, new, from } => *if now < *from { old } else { new },
@@ -98,7 +104,7 @@ impl Table {
 
     /// The target of a new connection.
     #[inline]
-    pub(super) fn take(&mut self, digest: u64, now: SimTime) -> Option<Target> {
+    pub(super) fn take(&mut self, digest: u64, client: IpAddr, now: SimTime) -> Option<Target> {
         match self {
             Self::Turns { list, last } => {
                 let after = last.map_or(0, |last| list.partition_point(|t| *t <= last));
@@ -112,7 +118,7 @@ impl Table {
                 // Among equals the last drawn.
                 (1..=*draws).rev().filter_map(draw).min_by_key(|(_, load)| load.open).map(|(target, _)| *target)
             }
-            _ => self.pick(digest, now),
+            _ => self.pick(digest, client, now),
         }
     }
 
@@ -140,6 +146,21 @@ fn sample(digest: u64, choices: u32, list: &[(Target, Load)]) -> Option<Target> 
 /// The `i`-th random number of a flow.
 const fn drawn(digest: u64, i: u32) -> u64 {
     mix64(mix64(digest) ^ i as u64)
+}
+
+/// All targets' points on HAProxy's circle, each with the target's place in the list.
+fn haproxy_circle(targets: impl Iterator<Item = Target>) -> Vec<(u32, usize)> {
+    let mut points: Vec<_> = targets.enumerate().flat_map(|(i, target)| haproxy_points(target).map(move |p| (p, i))).collect();
+    points.sort_unstable();
+    points
+}
+
+/// An address as HAProxy hashes it: its words of 32 bits, by exclusive or (`get_server_sh`).
+fn words(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(a) => a.to_bits(),
+        IpAddr::V6(a) => (0..4).fold(0, |h, i| h ^ (a.to_bits() >> (32 * i)) as u32),
+    }
 }
 
 /// The places of a server of weight 1 on HAProxy's circle (`lb_chash.c`, `chash_init_server_tree`: `full_hash(puid * SRV_EWGHT_RANGE +
@@ -209,18 +230,41 @@ fn refill(buckets: &mut Vec<Target>, targets: &[Target]) {
 mod tests {
     use super::*;
     use crate::ids::PodId;
+    use std::net::Ipv4Addr;
+
+    const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+    fn pods(n: u32) -> Vec<Candidate> {
+        (0..n).map(|i| Candidate { target: Target::Pod(PodId(i)), rank: (0, 0), load: Load::default() }).collect()
+    }
+
+    /// Where HAProxy 2.6.12 with four servers sent 40 addresses in a row, from 198.18.160.10 on, with `balance source`.
+    #[test]
+    fn haproxy_sends_an_address_where_it_was_measured_to() {
+        let measured: [(bool, &str); 2] =
+            [(true, "1330300330233130321000203321120003122112"), (false, "2301230123012301230123012301230123012301")];
+        for (consistent, pods_of) in measured {
+            let mut table = Table::new(&Algorithm::HaproxySource { consistent }, None);
+            table.rebuild(&pods(4), SimTime::ZERO, || SimDuration::ZERO);
+            for (i, pod) in pods_of.bytes().enumerate() {
+                let client = IpAddr::V4(Ipv4Addr::new(198, 18, 160, 10 + i as u8));
+                let expected = Some(Target::Pod(PodId(u32::from(pod - b'0'))));
+                for digest in [0, 7] {
+                    assert_eq!(table.take(digest, client, SimTime::ZERO), expected, "{client}, consistent: {consistent}");
+                }
+            }
+        }
+    }
 
     /// As eight servers of HAProxy 2.6.12 got of 19,137 connections with `balance random(1)`, to within four standard errors.
     #[test]
     fn haproxy_spreads_as_unevenly_as_measured() {
         let measured = [2_577.0, 2_143.0, 2_265.0, 2_462.0, 2_840.0, 2_811.0, 2_079.0, 1_960.0];
-        let list: Vec<Candidate> =
-            (0..8).map(|i| Candidate { target: Target::Pod(PodId(i)), rank: (0, 0), load: Load::default() }).collect();
         let mut table = Table::new(&Algorithm::HaproxyRandom { draws: std::num::NonZeroU32::MIN }, None);
-        table.rebuild(&list, SimTime::ZERO, || SimDuration::ZERO);
+        table.rebuild(&pods(8), SimTime::ZERO, || SimDuration::ZERO);
         let mut shares = [0.0f64; 8];
         for digest in 0..1_000_000u64 {
-            if let Some(Target::Pod(pod)) = table.take(mix64(digest), SimTime::ZERO) {
+            if let Some(Target::Pod(pod)) = table.take(mix64(digest), NOBODY, SimTime::ZERO) {
                 shares[pod.0 as usize] += 1e-6;
             }
         }
@@ -244,7 +288,7 @@ mod tests {
             let draws = std::num::NonZeroU32::new(draws).expect("some");
             let mut table = Table::new(&Algorithm::HaproxyRandom { draws }, None);
             table.rebuild(&list, SimTime::ZERO, || SimDuration::ZERO);
-            (0..10_000u64).filter(|d| table.take(mix64(*d), SimTime::ZERO) == Some(Target::Pod(PodId(0)))).count() as f64 / 1e4
+            (0..10_000u64).filter(|d| table.take(mix64(*d), NOBODY, SimTime::ZERO) == Some(Target::Pod(PodId(0)))).count() as f64 / 1e4
         };
         let alone = share(1);
         assert!((share(2) - alone * alone).abs() < 0.02, "only if both draws fall on it: {} of {alone}", share(2));

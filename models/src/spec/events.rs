@@ -140,8 +140,20 @@ pub struct RolloutTarget {
 pub struct ScaleTarget {
     /// Its name.
     pub workload: String,
-    /// Pods that it is to have.
-    pub replicas: u32,
+    /// Pods that it is to have; this or `by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// How many Pods more it is to have than before, or fewer. Repaired, those that came for it go again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<i32>,
+}
+
+impl ScaleTarget {
+    /// `workload` is to have so many Pods.
+    #[must_use]
+    pub fn to(workload: &str, replicas: u32) -> Self {
+        Self { workload: workload.to_owned(), replicas: Some(replicas), by: None }
+    }
 }
 
 /// A Service that gets another selector, as a blue/green switch gives it.

@@ -2,6 +2,7 @@
 
 use super::{StepSpec, defaults};
 use crate::cpu_quota::CpuQuotaSpec;
+use crate::scale_to_zero::ScaleToZeroSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
@@ -37,6 +38,9 @@ pub struct PodBehaviour {
     /// use one CPU each. Absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_quota: Option<CpuQuotaSpec>,
+    /// Its process is stopped while nobody needs it, and started by the next request: scale to zero. Absent: it never sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_to_zero: Option<ScaleToZeroSpec>,
     /// How long the image of a workload's first Pod on a Node is pulled; later ones there find it. A Node pulls one image after
     /// the other (`serializeImagePulls`).
     #[serde(default = "defaults::image_pull", skip_serializing_if = "defaults::is_nothing")]
@@ -95,6 +99,7 @@ impl PodBehaviour {
             adaptive_limit: None,
             max_connections: None,
             cpu_quota: None,
+            scale_to_zero: None,
             backlog: defaults::backlog(),
             image_pull: defaults::image_pull(),
             startup: defaults::startup(),

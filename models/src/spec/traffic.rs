@@ -39,6 +39,9 @@ pub struct TrafficSpec {
     /// How many translating addresses all clients outside are behind (carrier-grade NAT, a proxy); absent: each has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_addresses: Option<u32>,
+    /// The address of the first client outside, or of the first that translates; the next ones follow it. Absent: made up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_address: Option<std::net::Ipv4Addr>,
     /// How clients look the Service's name up; absent: they know its address, or, for `PodIP` and `ExternalName`, defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<crate::dns::DnsSpec>,
@@ -96,6 +99,7 @@ impl TrafficSpec {
             keys: None,
             priority: 0,
             behind_addresses: None,
+            first_address: None,
             dns: None,
             balancing: None,
             connections: ConnectionsSpec::default(),

@@ -5,6 +5,7 @@ mod calls;
 mod connections;
 mod source;
 
+use super::addresses::PodAddresses;
 use super::control::{Asks, Autoscaler, Condition, Evictions};
 use super::run::stream;
 use super::{Balancer, Cluster, EndpointState, Node, Propagation, Purpose, Replica, Workload, addresses};
@@ -87,6 +88,7 @@ impl Cluster {
             autoscaling: spec.autoscaling.clone(),
             meters: BTreeMap::new(),
             most_places: MOST as usize,
+            pod_blocks: spec.nodes.len() as u32,
             dns_out: 0,
             control_plane_out: 0,
             put_by: Vec::new(),
@@ -163,7 +165,7 @@ impl Cluster {
                 full_sync,
                 news: Vec::new(),
                 writing: Vec::new(),
-                pods: 0,
+                addresses: PodAddresses::of_node(i),
                 condition: Condition::default(),
                 cordons: 0,
                 lease_phase,
@@ -224,6 +226,10 @@ impl Cluster {
             backlog: w.pod.backlog,
             max_connections: w.pod.max_connections,
             cpu_quota: w.pod.cpu_quota,
+            sleeps: match &w.pod.scale_to_zero {
+                Some(s) => Some((s.after, dist(&field("scaleToZero.coldStart"), &s.cold_start)?)),
+                None => None,
+            },
             sandbox_teardown: w.pod.sandbox_teardown,
             service_time: dist(&field("serviceTime"), &w.pod.service_time)?,
             image_pull: dist(&field("imagePull"), &w.pod.image_pull)?,

@@ -67,6 +67,10 @@ impl Cluster {
             let problem = "expected at least one address, of clients outside the cluster";
             return Err(SpecError::new(field("behindAddresses"), problem, "leave it out: each client has an address of its own"));
         }
+        if t.first_address.is_some() && in_cluster {
+            let problem = "clients in the cluster have the addresses of their Pods and Nodes";
+            return Err(SpecError::new(field("firstAddress"), problem, "leave it out, or give `from: {site: ...}`"));
+        }
         if t.timeout == Some(SimDuration::ZERO) {
             let fix = "give a timeout such as 10s, or leave it out if clients wait for ever";
             return Err(SpecError::new(field("timeout"), "a timeout of 0s: every request would fail", fix));
@@ -164,7 +168,7 @@ impl Cluster {
             let (vertex, node, address) = match places[i % places.len()] {
                 Place::Site(vertex) => {
                     let n = t.behind_addresses.map_or(i as u64, |n| i as u64 % u64::from(n));
-                    (vertex, None, addresses::client(name, n))
+                    (vertex, None, t.first_address.map_or_else(|| addresses::client(name, n), |first| addresses::after(first, n)))
                 }
                 Place::Node(node) => (self.nodes[node].vertex, Some(node), self.pod_address(node)),
                 Place::Pod(pod) => (self.pod_vertex(pod), Some(self.pods[pod].node), self.pods[pod].ip),

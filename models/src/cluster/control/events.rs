@@ -39,7 +39,7 @@ enum Deed {
     PodDelete(Victim),
     PodEvict(Victim),
     Rollout { workload: WorkloadId, fails: bool },
-    Scale { workload: WorkloadId, replicas: u32 },
+    Scale { workload: WorkloadId, size: Size },
     SwitchSelector { service: ServiceId, backends: Vec<WorkloadId> },
     Drain(Option<NodeId>),
     NodeCrash(Option<NodeId>),
@@ -50,6 +50,13 @@ enum Deed {
     LinkDegrade { links: String, known: u32 },
     DnsFailure,
     ControlPlaneOutage,
+}
+
+/// How many Pods a workload is to have.
+#[derive(Clone, Copy)]
+enum Size {
+    Of(u32),
+    By(i32),
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +72,8 @@ enum Broken {
     Paused(PodId),
     Slow(PodId, f64),
     Scaled(WorkloadId, u32),
+    /// By so many, for which the first Pod created, if any, was this.
+    ScaledBy(WorkloadId, i32, PodId),
     Drained(NodeId),
     Crashed(NodeId),
     Cut(NodeId),
@@ -222,15 +231,19 @@ impl Cluster {
             Action::Rollout(t) => Deed::Rollout { workload: self.workload_id(&field("rollout.workload"), &t.workload)?, fails: t.fails },
             Action::Scale(t) => {
                 let workload = self.workload_id(&field("scale.workload"), &t.workload)?;
-                if t.replicas as usize > self.most_places || self.workloads[workload].controller == Controller::DaemonSet {
-                    let problem = format!("{} Pods of {}, which it can never have", t.replicas, t.workload);
-                    return Err(SpecError::new(
-                        field("scale.replicas"),
-                        problem,
-                        "scale a Deployment or StatefulSet, to a million at most",
-                    ));
+                let (size, name, most) = match (t.replicas, t.by) {
+                    (Some(n), None) => (Size::Of(n), "scale.replicas", n),
+                    (None, Some(n)) => (Size::By(n), "scale.by", n.unsigned_abs()),
+                    _ => {
+                        let fix = "give `replicas: 5` for five Pods, or `by: 2` for two more";
+                        return Err(SpecError::new(field("scale"), "expected one of `replicas` and `by`", fix));
+                    }
+                };
+                if most as usize > self.most_places || self.workloads[workload].controller == Controller::DaemonSet {
+                    let problem = format!("{most} Pods of {}, which it can never have", t.workload);
+                    return Err(SpecError::new(field(name), problem, "scale a Deployment or StatefulSet, to a million at most"));
                 }
-                Deed::Scale { workload, replicas: t.replicas }
+                Deed::Scale { workload, size }
             }
             Action::SwitchSelector(t) => {
                 let service = self.called_service(&field("switchSelector.service"), &t.service)?;
@@ -405,10 +418,15 @@ impl Cluster {
                 self.roll_out(*workload, *fails, ctx);
                 (Broken::Nothing, format!("{}new version of {name} is rolled out", if *fails { "bad " } else { "" }))
             }
-            Deed::Scale { workload, replicas } => {
+            Deed::Scale { workload, size } => {
                 let (name, before) = (self.workloads[*workload].name.clone(), self.workloads[*workload].desired);
-                self.scale(*workload, *replicas, ctx);
-                (Broken::Scaled(*workload, before), format!("{name} is scaled from {before} to {replicas}"))
+                let first = PodId::from_index(self.pods.len());
+                let (replicas, broken) = match *size {
+                    Size::Of(n) => (n, Broken::Scaled(*workload, before)),
+                    Size::By(n) => (self.scaled_by(*workload, n), Broken::ScaledBy(*workload, n, first)),
+                };
+                self.scale(*workload, replicas, ctx);
+                (broken, format!("{name} is scaled from {before} to {replicas}"))
             }
             Deed::SwitchSelector { service, backends } => {
                 self.switch_backends(*service, backends.clone(), ctx);
@@ -495,6 +513,10 @@ impl Cluster {
                 self.scale(workload, replicas, ctx);
                 format!("{} is scaled back to {replicas}", self.workloads[workload].name)
             }
+            Broken::ScaledBy(workload, by, first) => {
+                self.scale_back(workload, by, first, ctx);
+                format!("{} is scaled back to {}", self.workloads[workload].name, self.workloads[workload].desired)
+            }
             Broken::Drained(node) => {
                 self.uncordon(node, ctx);
                 format!("Node {} is uncordoned", self.nodes[node].spec.name)
@@ -534,6 +556,28 @@ impl Cluster {
             }
         };
         self.recorder.event(ctx.now(), &name, false, what);
+    }
+
+    /// How many Pods the workload is to have with `by` more.
+    fn scaled_by(&self, workload: WorkloadId, by: i32) -> u32 {
+        self.workloads[workload].desired.saturating_add_signed(by).min(self.most_places as u32)
+    }
+
+    /// The workload is to have `by` Pods fewer again; those that came for these go first, as with a deletion cost below all others'
+    /// (`controller.kubernetes.io/pod-deletion-cost`). `first` is the first of them.
+    fn scale_back(&mut self, workload: WorkloadId, by: i32, first: PodId, ctx: &mut Ctx<'_>) {
+        let replicas = self.scaled_by(workload, by.saturating_neg());
+        let came = (first.0..).take(by.max(0) as usize).map(PodId).take_while(|p| p.index() < self.pods.len());
+        let leaving: Vec<PodId> = came.filter(|p| self.pods[*p].workload == workload && self.pods[*p].exists()).collect();
+        // Its controller looks when all of them are told to go, so that nobody comes for them and nobody else goes.
+        let was = std::mem::replace(&mut self.workloads[workload].reconciling, true);
+        for pod in leaving {
+            if !self.pods[pod].terminating {
+                self.delete_pod(pod, ctx);
+            }
+        }
+        self.workloads[workload].reconciling = was;
+        self.scale(workload, replicas, ctx);
     }
 
     /// Whether an event has to wait for the control plane, and is put by until that is back.

@@ -11,6 +11,7 @@ use crate::cpu_quota::CpuQuota;
 use crate::ids::{NodeId, PodId, ReplicaId};
 use crate::limiter::Limiter;
 use crate::load_balancer::{Target, Targets};
+use crate::scale_to_zero::Sleep;
 use crate::spec::AtSigterm;
 use svcsim_engine::random::{Dist, entity};
 use svcsim_engine::{SimDuration, SimTime};
@@ -36,6 +37,9 @@ impl Cluster {
         let interference = |time: &Dist| Box::new(Interference::new(time.clone(), stream(Purpose::Interference)));
         self.pods[pod].interference = w.interference.as_ref().map(interference);
         self.pods[pod].errors = (w.error_probability > 0.0).then(|| Box::new(Errors::new(w.error_probability, stream(Purpose::Errors))));
+        let sleep =
+            |(after, cold_start): &(SimDuration, Dist)| Box::new(Sleep::new(*after, cold_start.clone(), stream(Purpose::ColdStarts)));
+        self.pods[pod].sleep = w.sleeps.as_ref().map(sleep);
         let place = self.replicas[replica].place as usize;
         if let Some(speed) = place.checked_rem(w.speeds.len()).and_then(|i| w.speeds.get(i)) {
             self.pods[pod].speed = *speed;
@@ -121,6 +125,9 @@ impl Cluster {
         let p = &mut self.pods[pod];
         if p.life == life {
             (p.process, p.listens_since, p.cold_since) = (Process::Running, ctx.now(), Some(ctx.now()));
+            if let Some(sleep) = &mut p.sleep {
+                sleep.rests(ctx.now());
+            }
             self.pods_changed(self.pods[pod].workload);
         }
     }
@@ -360,6 +367,7 @@ impl Cluster {
         }
         let workload = self.pods[pod].workload;
         self.pods[pod].process = Process::Gone;
+        self.give_back_address(pod);
         self.pods[pod].life += 1;
         self.workloads[workload].pods.retain(|p| *p != pod);
         self.tell(pod, "gone", ctx);

@@ -13,6 +13,7 @@ mod pool;
 mod quota;
 mod rounds;
 mod serve;
+mod sleep;
 mod travel;
 
 pub(in crate::cluster) use balance::Board;

@@ -12,8 +12,11 @@ impl Cluster {
     /// A request is at its Pod's address: served now, waiting, or turned away.
     pub(in crate::cluster) fn admit(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
+        let Some(id) = self.requests.get(key).map(|r| r.connection.pod) else { return };
+        if self.pods[id].sleep.is_some() {
+            self.wake_up(id, ctx);
+        }
         let Some(request) = self.requests.get_mut(key) else { return };
-        let id = request.connection.pod;
         let pod = &self.pods[id];
         // The kernel sends what it has of an answer, whatever becomes of the process.
         if request.phase.flight().is_some() && pod.process != Process::Gone {
@@ -214,6 +217,7 @@ impl Cluster {
                 self.send_back(key, result, self.pod_vertex(id), ctx);
             }
         }
+        self.rests_if_empty(id, ctx);
         self.exit_if_done(id, ctx);
     }
 

@@ -92,7 +92,7 @@ fn blocked_for_ever<'a>(spec: &'a ClusterSpec, name: &str, event: &EventSpec) ->
     };
     let scaled = |w: &WorkloadSpec| {
         let by_events = spec.events.values().filter_map(|e| match &e.action {
-            Action::Scale(t) if t.workload == w.name => Some(t.replicas),
+            Action::Scale(t) if t.workload == w.name => t.replicas.or_else(|| Some(w.replicas.saturating_add_signed(t.by?))),
             _ => None,
         });
         by_events.chain(w.autoscaler.as_ref().map(|a| a.max_replicas)).collect::<Vec<_>>()

@@ -14,6 +14,7 @@ fn algorithms() -> impl Strategy<Value = Algorithm> {
         Just(Algorithm::LeastConnections),
         Just(Algorithm::LeastRequest { choices: std::num::NonZeroU32::MIN.saturating_add(1) }),
         Just(Algorithm::HaproxyRandom { draws: std::num::NonZeroU32::MIN }),
+        any::<bool>().prop_map(|consistent| Algorithm::HaproxySource { consistent }),
         Just(Algorithm::Maglev { table_size: 251 }),
         Just(Algorithm::Leader { failover: svcsim_engine::random::DistSpec::Constant(secs(2)) }),
         any::<bool>().prop_map(|resilient| Algorithm::Ecmp { resilient }),
