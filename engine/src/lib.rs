@@ -78,6 +78,9 @@ pub mod stats;
 pub mod text;
 pub mod time;
 
+#[doc(hidden)]
+pub use serde;
+
 pub use event_queue::EventQueue;
 pub use id::{Id, IdVec};
 pub use queueing::{Arrival, DelayLine, ProcessorSharing, Reschedule, Station};

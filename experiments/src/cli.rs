@@ -1,5 +1,6 @@
 //! Arguments in, one verb called, an exit code out.
 
+use crate::units::Shard;
 use crate::verbs;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -86,6 +87,17 @@ enum Verb {
     },
     /// Print the manual page, e.g. `svcsim man > svcsim.1`
     Man,
+    /// Join the shards of a sweep to the results that one machine would have made
+    Merge {
+        /// What `svcsim run --shard` made, all of them
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+        /// The results directory
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Write what a batch system needs to run an experiment in shards, and say what to do with it
+    Submit(SubmitArgs),
     /// Run again from the provenance in a results directory, and compare every byte
     Verify {
         /// The results directory
@@ -113,12 +125,43 @@ pub(crate) struct RunArgs {
     /// Change a field, e.g. --set traffic.shop.arrivals.poisson.rate=500/s; may be given again
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
     pub(crate) sets: Vec<(String, Value)>,
+    /// Run only the units that are I modulo N, I from 0, and keep them for `svcsim merge`
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Go on with what a run that was stopped or killed has done
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// How to say what was found
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// Say nothing but errors
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What `svcsim submit` takes.
+#[derive(Parser)]
+pub(crate) struct SubmitArgs {
+    /// The experiment file
+    pub(crate) experiment: PathBuf,
+    /// Whose batch system
+    #[arg(long, value_enum)]
+    pub(crate) on: BatchSystem,
+    /// In how many parts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) shards: u32,
+    /// Where the files go; by default submit/<name of the experiment>
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Systems that run jobs in many parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BatchSystem {
+    /// A job array.
+    Slurm,
+    /// An Indexed Job.
+    Kubernetes,
 }
 
 /// What `svcsim diverge` takes.
@@ -303,6 +346,8 @@ pub(crate) fn main() -> ExitCode {
         Verb::Plan(args) => verbs::plan::search(&args),
         Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Report { dir, parquet, openmetrics } => verbs::report::report(&dir, parquet, openmetrics),
+        Verb::Merge { dirs, out } => verbs::merge::merge(&dirs, &out),
+        Verb::Submit(args) => verbs::submit::submit(&args),
         Verb::Verify { dir, threads } => verbs::verify::verify(&dir, threads),
     };
     match outcome {

@@ -48,7 +48,8 @@ pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResul
     let Made { replications, precision, warm_up } = made;
     let Planned { loaded, design, claims, .. } = planned;
     let (warm_up_how, unsteady) = warm_up.map_or_else(Default::default, |w| (w.how, w.warning));
-    let about = About { replications, precision, warm_up_how, ..about(loaded, design, specs) };
+    let about = planned.origin.as_ref().map_or_else(|| about(loaded, design, specs), |origin| origin.about.clone());
+    let about = About { replications, precision, warm_up_how, ..about };
     let mut results = Results { about, ..Results::default() };
     let map = Map::of(specs);
     for (point, of_point) in runs.chunks(replications as usize).enumerate() {
@@ -248,7 +249,7 @@ impl PointTables<'_> {
             point: self.point,
             replication,
             time_s: i.time.as_secs_f64(),
-            event: i.event.to_owned(),
+            event: i.event.to_string(),
             pod: i.pod.clone(),
             node: spec.nodes[i.node.index()].name.clone(),
         }));
@@ -403,7 +404,8 @@ fn kind(kind: VertexKind) -> &'static str {
     }
 }
 
-fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
+/// What is known of the results before there are any.
+pub(crate) fn about(loaded: &Loaded, design: &Design, specs: &[ClusterSpec]) -> About {
     let experiment = &loaded.experiment;
     let run = &experiment.run;
     let warm_up = specs.first().map_or(SimDuration::ZERO, |s| s.run.warm_up);

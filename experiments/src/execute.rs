@@ -3,6 +3,7 @@
 use crate::design::Design;
 use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
+use crate::units::{Shard, Units};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -18,6 +19,8 @@ pub(crate) enum Stopped {
     Wrong(Box<InputError>),
     /// The user said so.
     Interrupted,
+    /// What a unit found could not be kept.
+    NotKept(String),
 }
 
 impl From<InputError> for Stopped {
@@ -38,32 +41,83 @@ pub(crate) fn specs(loaded: &Loaded, design: &Design) -> Result<Vec<ClusterSpec>
     design.points.iter().map(check).collect()
 }
 
-/// Runs these replications of every point; of n replications result `i` is the one at `i % n` of point `i / n`.
-pub(crate) fn execute(
-    loaded: &Loaded,
-    design: &Design,
-    specs: &[ClusterSpec],
-    replications: Range<u32>,
-    threads: Option<usize>,
-    progress: bool,
-    interrupted: &AtomicBool,
-) -> Result<Vec<RunResult>, Stopped> {
-    let (first, replications) = (replications.start, replications.len());
-    let units = design.points.len() * replications;
-    let bar = progress_bar(units as u64, progress);
-    let keep_going = || !interrupted.load(Ordering::Relaxed);
-    let unit = |i: usize| -> Result<RunResult, Stopped> {
-        let streams = Streams::new(design.seed, u64::from(first) + (i % replications) as u64);
-        let point = i / replications;
-        let result = run(&specs[point], &streams, &keep_going).map_err(|e| loaded.locate(&e, &design.points[point].fields))?;
-        bar.inc(1);
-        result.ok_or(Stopped::Interrupted)
-    };
-    let all = || (0..units).into_par_iter().map(unit).collect();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let results = pool.map_or_else(|_| all(), |pool| pool.install(all));
-    bar.finish_and_clear();
-    results
+/// How units are run.
+pub(crate) struct Workers<'a> {
+    pub(crate) threads: Option<usize>,
+    pub(crate) progress: bool,
+    pub(crate) interrupted: &'a AtomicBool,
+    /// Where units are kept, and found again.
+    pub(crate) units: Option<&'a Units>,
+}
+
+impl Workers<'_> {
+    /// The same, by whom nothing is kept: what they run is not what the experiment says.
+    pub(crate) const fn without_units(&self) -> Self {
+        Self { units: None, ..*self }
+    }
+
+    /// Runs these replications of every point; of n replications result `i` is the one at `i % n` of point `i / n`.
+    pub(crate) fn execute(
+        &self,
+        loaded: &Loaded,
+        design: &Design,
+        specs: &[ClusterSpec],
+        replications: Range<u32>,
+    ) -> Result<Vec<RunResult>, Stopped> {
+        let (first, each) = (replications.start, replications.len());
+        let units = (0..design.points.len() * each).map(|i| (i / each, first + (i % each) as u32)).collect();
+        self.run(loaded, design, specs, units, |result| result)
+    }
+
+    /// Runs a shard of all units, which are kept; how many requests and events each took.
+    pub(crate) fn execute_shard(
+        &self,
+        loaded: &Loaded,
+        design: &Design,
+        specs: &[ClusterSpec],
+        shard: Shard,
+    ) -> Result<Vec<(u64, u64)>, Stopped> {
+        let each = design.replications as usize;
+        let all = 0..design.points.len() * each;
+        let units = all.filter(|i| shard.has(*i)).map(|i| (i / each, (i % each) as u32)).collect();
+        self.run(loaded, design, specs, units, |run| (run.series.iter().map(|s| s.arrivals_ever).sum(), run.events))
+    }
+
+    fn run<T: Send>(
+        &self,
+        loaded: &Loaded,
+        design: &Design,
+        specs: &[ClusterSpec],
+        units: Vec<(usize, u32)>,
+        of: impl Fn(RunResult) -> T + Sync,
+    ) -> Result<Vec<T>, Stopped> {
+        let bar = progress_bar(units.len() as u64, self.progress);
+        let keep_going = || !self.interrupted.load(Ordering::Relaxed);
+        let unit = |(point, replication): (usize, u32)| -> Result<T, Stopped> {
+            let known = self.units.and_then(|units| units.read(point, replication));
+            let result = match known {
+                Some(result) => result,
+                None => {
+                    let streams = Streams::new(design.seed, replication.into());
+                    let result = run(&specs[point], &streams, &keep_going).map_err(|e| loaded.locate(&e, &design.points[point].fields))?;
+                    let result = result.ok_or(Stopped::Interrupted)?;
+                    if let Some(units) = self.units {
+                        units.keep(point, replication, &result).map_err(|e| Stopped::NotKept(format!("{}: {e}", units.dir().display())))?;
+                    }
+                    result
+                }
+            };
+            bar.inc(1);
+            Ok(of(result))
+        };
+        let all = || units.into_par_iter().map(unit).collect();
+        let results = match rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build() {
+            Ok(pool) => pool.install(all),
+            Err(_) => all(),
+        };
+        bar.finish_and_clear();
+        results
+    }
 }
 
 /// A bar with an estimate of what is left, on a terminal only.

@@ -14,6 +14,7 @@ mod parquet;
 mod precision;
 mod sensitivity;
 mod steady;
+mod units;
 mod validate;
 mod verbs;
 

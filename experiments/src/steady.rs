@@ -7,6 +7,7 @@
 
 use crate::design::Design;
 use crate::output::format::{number, percent};
+use serde::{Deserialize, Serialize};
 use svcsim_engine::SimDuration;
 use svcsim_engine::stats::mser::mser5;
 use svcsim_engine::stats::stationarity::drift;
@@ -22,6 +23,7 @@ const CONFIDENCE: f64 = 0.999;
 const SLIGHT: f64 = 0.02;
 
 /// A warm-up that was found out.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WarmUp {
     /// As long as the point needs that needs most.
     pub(crate) length: SimDuration,
@@ -29,6 +31,15 @@ pub(crate) struct WarmUp {
     pub(crate) how: String,
     /// What to warn of: points without a steady part.
     pub(crate) warning: Option<String>,
+}
+
+impl WarmUp {
+    /// The specs with it.
+    pub(crate) fn applied(&self, specs: &[ClusterSpec]) -> Vec<ClusterSpec> {
+        let mut specs = specs.to_vec();
+        specs.iter_mut().for_each(|spec| spec.run.warm_up = self.length);
+        specs
+    }
 }
 
 /// The warm-up that runs of all points need.

@@ -63,7 +63,7 @@ fn designs_meet_the_same_incidents() {
         crashes(&mut spec, "web", DistSpec::Exponential { mean: secs(2) });
         deletions(&mut spec, "web", DistSpec::Exponential { mean: secs(2) });
         let falls = |e: &str| e == "crash" || e == "terminate";
-        let list = run_one(&spec, 3).incidents.into_iter().filter(move |i| falls(i.event));
+        let list = run_one(&spec, 3).incidents.into_iter().filter(move |i| falls(&i.event));
         list.map(|i| (i.time.as_nanos(), i.event, i.pod)).collect::<Vec<_>>()
     };
     let first = incidents(Via::LoadBalancer, TrafficPolicy::Cluster);

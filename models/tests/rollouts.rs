@@ -27,7 +27,7 @@ fn times(run: &RunResult, event: &str) -> Vec<f64> {
 fn extremes(run: &RunResult, replicas: i32) -> (i32, i32) {
     let (mut ready, mut least, mut started, mut most) = (replicas, replicas, replicas, replicas);
     for incident in &run.incidents {
-        match incident.event {
+        match incident.event.as_ref() {
             "ready" => ready += 1,
             "terminate" => (ready, started) = (ready - 1, started - 1),
             "create" => started += 1,

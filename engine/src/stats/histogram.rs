@@ -2,6 +2,7 @@
 
 use crate::stats::tally::Tally;
 use crate::time::SimDuration;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A high dynamic range histogram (Tene, HdrHistogram) of durations. It grows with what it sees, from a
 /// nanosecond to all that 64 bits hold, and has its count, mean and extremes exactly.
@@ -104,6 +105,40 @@ impl Histogram {
     }
 }
 
+/// What a histogram is made of, as it is kept between processes.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    digits: u8,
+    /// A value of each bucket that holds something, and how many.
+    buckets: Vec<(u64, u64)>,
+    tally: Tally,
+}
+
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let buckets = self.buckets.iter_recorded().map(|b| (b.value_iterated_to(), b.count_at_value())).collect();
+        Kept { digits: self.buckets.sigfig(), buckets, tally: self.tally }.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    /// The same histogram: every answer is what it was.
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(d)?;
+        let wrong = |what: &str| serde::de::Error::custom(format!("no histogram: {what}"));
+        let mut buckets = hdrhistogram::Histogram::new(kept.digits).map_err(|_| wrong("its digits"))?;
+        for (value, count) in &kept.buckets {
+            // A bucket's upper end may be past the greatest value recorded.
+            let value = kept.tally.max().map_or(*value, |max| max.min(*value));
+            buckets.record_n(value, *count).map_err(|_| wrong("a value"))?;
+        }
+        if kept.buckets.iter().map(|(_, count)| u128::from(*count)).sum::<u128>() != u128::from(kept.tally.count()) {
+            return Err(wrong("its counts do not add up"));
+        }
+        Ok(Self { buckets, tally: kept.tally })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +168,15 @@ mod tests {
             prop_assert_eq!(histogram.min().unwrap().as_nanos(), values[0]);
             prop_assert_eq!(histogram.quantile(1.0), histogram.max());
             prop_assert_eq!(histogram.max().unwrap().as_nanos(), values[values.len() - 1]);
+        }
+
+        #[test]
+        fn what_was_kept_answers_as_before(digits in 0u8..5, values in values(), q in 0.0..=1.0) {
+            let histogram = recorded(digits, &values);
+            let kept: Histogram = serde_json::from_str(&serde_json::to_string(&histogram).unwrap()).unwrap();
+            prop_assert_eq!(histogram.quantile(q), kept.quantile(q));
+            prop_assert_eq!(histogram.ccdf().collect::<Vec<_>>(), kept.ccdf().collect::<Vec<_>>());
+            prop_assert_eq!(histogram.tally, kept.tally);
         }
 
         #[test]

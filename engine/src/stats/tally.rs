@@ -1,7 +1,9 @@
 //! [`Tally`]: count, sum and extremes of whole numbers, exact.
 
+use serde::{Deserialize, Serialize};
+
 /// What can be said exactly of a series of integers, in any order and any grouping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     count: u64,
     sum: u128,

@@ -4,6 +4,7 @@
 use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
 use crate::input::files::sha256;
+use crate::units::Shard;
 use crate::verbs::{Failure, Planned};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +35,9 @@ pub(crate) struct Provenance {
     pub(crate) inputs: BTreeMap<String, String>,
     /// SHA-256 of every file beside this one, by path.
     pub(crate) files: BTreeMap<String, String>,
+    /// Which part of the units these are; none for results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<Shard>,
     /// What it took: the only part that depends on the machine; `verify` skips it.
     pub(crate) cost: Cost,
 }
@@ -58,9 +62,6 @@ const ADDED: [&str; 2] = ["parquet", super::openmetrics::FILE];
 impl Provenance {
     /// Of the files in `dir`, which hold the results of `planned`.
     pub(crate) fn of(planned: &Planned, replications: u32, cost: &Cost, dir: &Path) -> io::Result<Self> {
-        // As seen from the experiment: where it lay on this machine is nobody's business.
-        let folder = planned.loaded.path().parent().unwrap_or(Path::new(""));
-        let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: planned.loaded.experiment.metadata.name.clone(),
@@ -68,8 +69,9 @@ impl Provenance {
             seed: planned.design.seed,
             points: planned.design.points.len(),
             replications,
-            inputs: planned.loaded.files.digests().map(|(path, digest)| (name(path), digest.to_owned())).collect(),
+            inputs: planned.origin.as_ref().map_or_else(|| inputs(&planned.loaded), |origin| origin.inputs.clone()),
             files: digests(dir)?,
+            shard: None,
             cost: cost.clone(),
         })
     }
@@ -93,6 +95,13 @@ impl Provenance {
         let all = self.files.keys().chain(found.keys().filter(|k| !self.files.contains_key(*k)));
         all.filter(|path| self.files.get(*path) != found.get(*path)).cloned().collect()
     }
+}
+
+/// SHA-256 of every file that an experiment was read from. As seen from the experiment: where it lay on this machine is nobody's business.
+fn inputs(loaded: &Loaded) -> BTreeMap<String, String> {
+    let folder = loaded.path().parent().unwrap_or(Path::new(""));
+    let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
+    loaded.files.digests().map(|(path, digest)| (name(path), digest.to_owned())).collect()
 }
 
 /// Digests of all files below `dir` but the provenance.
@@ -188,6 +197,12 @@ impl Place {
     /// since it may be a mount or where the user stands, which cannot be replaced.
     pub(crate) fn part(&self) -> PathBuf {
         let name = format!("{PART}{}", std::process::id());
+        if self.dir.is_dir() && Provenance::read(&self.dir).is_err() { self.dir.join(name) } else { self.beside(&name) }
+    }
+
+    /// Where what single units found is kept until all is done, for whoever resumes; the same for every process.
+    pub(crate) fn units(&self) -> PathBuf {
+        let name = format!("{PART}units");
         if self.dir.is_dir() && Provenance::read(&self.dir).is_err() { self.dir.join(name) } else { self.beside(&name) }
     }
 

@@ -53,7 +53,7 @@ fn alive(run: &RunResult, from: f64, to: f64) -> BTreeMap<&'static str, f64> {
     let changes: Vec<(f64, f64, &str)> = run
         .incidents
         .iter()
-        .filter_map(|i| match i.event {
+        .filter_map(|i| match i.event.as_ref() {
             "ready" => Some((i.time.as_secs_f64(), 1.0, i.pod.as_str())),
             "terminate" => Some((i.time.as_secs_f64(), -1.0, i.pod.as_str())),
             _ => None,

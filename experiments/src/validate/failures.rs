@@ -94,7 +94,7 @@ fn measured(run: &RunResult, nodes: &[String], duration: f64) -> BTreeMap<&'stat
     let n = nodes.len();
     let ends = run.marks.iter().map(|m| (m.time.as_secs_f64(), if m.began { -1.0 } else { 1.0 }));
     let (up, all_up) = over_time(ends, n, duration);
-    let listed = run.incidents.iter().filter(|i| i.pod.starts_with("web")).filter_map(|i| match i.event {
+    let listed = run.incidents.iter().filter(|i| i.pod.starts_with("web")).filter_map(|i| match i.event.as_ref() {
         "ready" => Some((i.time.as_secs_f64(), 1.0)),
         "unready" => Some((i.time.as_secs_f64(), -1.0)),
         _ => None,

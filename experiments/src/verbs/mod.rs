@@ -6,12 +6,14 @@ pub(crate) mod conform;
 pub(crate) mod diverge;
 pub(crate) mod explain;
 pub(crate) mod import;
+pub(crate) mod merge;
 pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod shell;
+pub(crate) mod submit;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
@@ -20,8 +22,10 @@ use crate::execute::{self, Stopped};
 use crate::expect::{self, Claim};
 use crate::input::error::InputError;
 use crate::input::experiment::Loaded;
+use crate::output::tables::About;
 use crate::precision;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use svcsim_models::spec::ClusterSpec;
@@ -35,8 +39,12 @@ pub(crate) enum Failure {
     Failed(String),
     /// A check failed, and standard output says all there is to say.
     Reported,
+    /// Some units failed; the others are kept.
+    Partly(String),
     /// The user said stop; nothing was written.
     Interrupted,
+    /// The user said stop; units that were done are kept.
+    Resumable,
 }
 
 impl Failure {
@@ -45,7 +53,8 @@ impl Failure {
         match self {
             Self::Input(_) => 2,
             Self::Failed(_) | Self::Reported => 1,
-            Self::Interrupted => 130,
+            Self::Partly(_) => 3,
+            Self::Interrupted | Self::Resumable => 130,
         }
     }
 
@@ -60,7 +69,9 @@ impl Failure {
             }
             Self::Failed(what) => eprintln!("error: {what}"),
             Self::Reported => {}
+            Self::Partly(what) => eprintln!("error: {what}\nwhat was done is kept; the same command with --resume goes on"),
             Self::Interrupted => eprintln!("interrupted: nothing was written"),
+            Self::Resumable => eprintln!("interrupted: what was done is kept; the same command with --resume goes on"),
         }
     }
 }
@@ -82,6 +93,7 @@ impl From<Stopped> for Failure {
         match stopped {
             Stopped::Wrong(error) => Self::Input(vec![*error]),
             Stopped::Interrupted => Self::Interrupted,
+            Stopped::NotKept(what) => Self::Partly(what),
         }
     }
 }
@@ -93,6 +105,16 @@ pub(crate) struct Planned {
     pub(crate) specs: Vec<ClusterSpec>,
     /// What its results must show.
     pub(crate) claims: Vec<Claim>,
+    /// What is known of its input, where it was read from a shard instead.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// What only the original input of an experiment said.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) about: About,
+    /// SHA-256 of every file that it was read from, by path.
+    pub(crate) inputs: BTreeMap<String, String>,
 }
 
 /// `PATH:POINT` in its parts, where PATH is one as far as the last colon; a path that exists is one with all its colons.
@@ -111,5 +133,5 @@ pub(crate) fn plan(path: &Path, sets: &[(String, Value)]) -> Result<Planned, Fai
     expect::check_ranking(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     precision::check(&loaded.experiment, &design).map_err(|e| loaded.placed(e))?;
     let specs = execute::specs(&loaded, &design)?;
-    Ok(Planned { loaded, design, specs, claims })
+    Ok(Planned { loaded, design, specs, claims, origin: None })
 }

@@ -1,14 +1,18 @@
 //! `svcsim run`: an experiment in, a results directory and a short answer out.
 
+use super::merge::{SHEET, Sheet, UNITS};
 use super::{Failure, Planned, plan};
 use crate::cli::{Format, RunArgs};
-use crate::collect::{Made, collect};
-use crate::execute::execute;
+use crate::collect::{Made, about, collect};
+use crate::execute::Workers;
+use crate::input::error::InputError;
 use crate::input::experiment::WarmUpSection;
+use crate::input::files::sha256;
 use crate::output::provenance::{Cost, Place, Provenance};
 use crate::output::{Results, findings};
 use crate::precision;
 use crate::steady::{self, WarmUp};
+use crate::units::{Shard, Units};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -30,8 +34,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // A second handler in one process cannot be set; then Ctrl-C ends the process at once, which is safe too.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
     let progress = !args.quiet && std::io::stderr().is_terminal();
-    let (results, cost) = simulate(&planned, args.threads, progress, &interrupted)?;
+    let units = Units::of(place.units(), &sha256(planned.loaded.resolved_yaml().as_bytes()), planned.design.seed);
+    if !args.resume {
+        units.forget().map_err(|e| Failure::Failed(format!("{}: {e}", units.dir().display())))?;
+    }
+    let workers = Workers { threads: args.threads, progress, interrupted: &interrupted, units: Some(&units) };
+    if let Some(shard) = args.shard {
+        return run_shard(&planned, &workers, &units, shard, &place).map_err(resumable);
+    }
+    let (results, cost) = simulate(&planned, &workers).map_err(resumable)?;
     let dir = write(&planned, &results, &cost, &place)?;
+    // They are in the results now; what cannot be removed is in nobody's way.
+    let _ = units.forget();
     match args.format {
         _ if args.quiet => {}
         Format::Text => print!("{}", text(&results, &place, &dir, &cost)),
@@ -51,17 +65,57 @@ fn as_expected(results: &Results, tell: bool) -> Result<(), Failure> {
     }
 }
 
+/// A run that was stopped has kept what it had done.
+fn resumable(failure: Failure) -> Failure {
+    match failure {
+        Failure::Interrupted => Failure::Resumable,
+        other => other,
+    }
+}
+
+/// Runs a part of the units and keeps them, for `svcsim merge`.
+fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Shard, place: &Place) -> Result<(), Failure> {
+    let Planned { loaded, design, .. } = planned;
+    if Provenance::read(&place.dir).is_ok_and(|found| found.shard == Some(shard) && found.differences(&place.dir).is_empty()) {
+        // Done before: running again is harmless.
+        return Ok(());
+    }
+    if loaded.experiment.design.precision.is_some() {
+        let problem = "how many replications there are follows from runs of all points, of which a shard has a part";
+        let fix = "leave `--shard` out, or say how many there are: --set design.precision=null --set design.replications=20";
+        return Err(loaded.placed(InputError::new("design.precision", problem, fix)).into());
+    }
+    let start = Instant::now();
+    let (specs, warm_up) = warmed_up(planned, workers)?;
+    let done = workers.execute_shard(loaded, design, &specs, shard)?;
+    let cost = Cost {
+        requests: done.iter().map(|(requests, _)| requests).sum(),
+        events: done.iter().map(|(_, events)| events).sum(),
+        seconds: start.elapsed().as_secs_f64(),
+        threads: workers.threads.unwrap_or_else(rayon::current_num_threads),
+    };
+    let sheet = Sheet { about: about(loaded, design, &specs), warm_up };
+    let part = place.part();
+    let fill = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&part)?;
+        std::fs::write(part.join("experiment.yaml"), loaded.resolved_yaml())?;
+        std::fs::write(part.join(SHEET), serde_json::to_string_pretty(&sheet)? + "\n")?;
+        units.sweep()?;
+        // A shard without units, since there are fewer than shards, is complete too.
+        std::fs::create_dir_all(units.dir())?;
+        std::fs::rename(units.dir(), part.join(UNITS))?;
+        Provenance { shard: Some(shard), ..Provenance::of(planned, design.replications, &cost, &part)? }.write(&part)?;
+        place.settle(&part)
+    };
+    fill().map_err(|e| Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display())))
+}
+
 /// Runs every unit and makes the tables.
-pub(crate) fn simulate(
-    planned: &Planned,
-    threads: Option<usize>,
-    progress: bool,
-    interrupted: &AtomicBool,
-) -> Result<(Results, Cost), Failure> {
+pub(crate) fn simulate(planned: &Planned, workers: &Workers<'_>) -> Result<(Results, Cost), Failure> {
     let Planned { loaded, design, .. } = planned;
     let start = Instant::now();
-    let (specs, warm_up) = warmed_up(planned, threads, progress, interrupted)?;
-    let run = |replications| execute(loaded, design, &specs, replications, threads, progress, interrupted);
+    let (specs, warm_up) = warmed_up(planned, workers)?;
+    let run = |replications| workers.execute(loaded, design, &specs, replications);
     let pilot = run(0..design.replications)?;
     let precision = loaded
         .experiment
@@ -77,26 +131,24 @@ pub(crate) fn simulate(
     let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up });
     Ok((
         results,
-        Cost { requests, events, seconds: start.elapsed().as_secs_f64(), threads: threads.unwrap_or_else(rayon::current_num_threads) },
+        Cost {
+            requests,
+            events,
+            seconds: start.elapsed().as_secs_f64(),
+            threads: workers.threads.unwrap_or_else(rayon::current_num_threads),
+        },
     ))
 }
 
 /// The specs with their warm-up, which is found out where the experiment does not say how long it is.
-fn warmed_up<'p>(
-    planned: &'p Planned,
-    threads: Option<usize>,
-    progress: bool,
-    interrupted: &AtomicBool,
-) -> Result<(Cow<'p, [ClusterSpec]>, Option<WarmUp>), Failure> {
+fn warmed_up<'p>(planned: &'p Planned, workers: &Workers<'_>) -> Result<(Cow<'p, [ClusterSpec]>, Option<WarmUp>), Failure> {
     let Planned { loaded, design, specs, .. } = planned;
     if loaded.experiment.run.warm_up != WarmUpSection::Mser5 {
         return Ok((Cow::Borrowed(specs), None));
     }
-    let pilot = execute(loaded, design, specs, 0..steady::PILOT.min(design.replications), threads, progress, interrupted)?;
+    let pilot = workers.without_units().execute(loaded, design, specs, 0..steady::PILOT.min(design.replications))?;
     let warm_up = steady::warm_up(design, specs, &pilot);
-    let mut specs = specs.clone();
-    specs.iter_mut().for_each(|spec| spec.run.warm_up = warm_up.length);
-    Ok((Cow::Owned(specs), Some(warm_up)))
+    Ok((Cow::Owned(warm_up.applied(specs)), Some(warm_up)))
 }
 
 /// The runs of each point: the first ones, then the others.

@@ -2,6 +2,7 @@
 
 use super::run::{simulate, write};
 use super::{Failure, plan};
+use crate::execute::Workers;
 use crate::output::provenance::{Place, Provenance};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +19,7 @@ pub(crate) fn verify(dir: &Path, threads: Option<usize>) -> Result<(), Failure> 
         )));
     }
     let planned = plan(&dir.join("experiment.yaml"), &[])?;
-    let (mut results, cost) = simulate(&planned, threads, false, &AtomicBool::new(false))?;
+    let (mut results, cost) = simulate(&planned, &Workers { threads, progress: false, interrupted: &AtomicBool::new(false), units: None })?;
     // What only the original input said is part of the record, not of the run.
     crate::output::Results::read(dir).map_err(Failure::Failed)?.about.clone_into(&mut results.about);
     let place = Place::temporary();

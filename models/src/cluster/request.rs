@@ -3,6 +3,7 @@
 
 use crate::ids::{NodeId, PodId, SourceId};
 use crate::load_balancer::Target;
+use serde::{Deserialize, Serialize};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// A request from its intended start until client and cluster are both done with it. The cluster may work
@@ -197,7 +198,7 @@ pub enum Stage {
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// How a request ended. Each ends once.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Outcome {
             $($(#[$doc])* $name,)*
         }

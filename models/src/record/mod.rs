@@ -12,6 +12,7 @@ use crate::cluster::{Outcome, Request};
 use crate::ids::{NodeId, ReplicaId, SourceId};
 use crate::maglev::mix64;
 use phases::Cuts;
+use serde::{Deserialize, Serialize};
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{IdVec, SimDuration, SimTime};
 
@@ -21,7 +22,7 @@ const DIGITS: u8 = 3;
 const WINDOW_DIGITS: u8 = 2;
 
 /// Facts about a request's way that the network and the proxies know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
     /// Forwarded from the Node it entered at to another.
     pub extra_hop: bool,
@@ -228,7 +229,7 @@ impl Recorder {
 
     /// Something happened to a Pod.
     pub fn incident(&mut self, now: SimTime, event: &'static str, pod: String, node: NodeId) {
-        self.incidents.push(Incident { time: now, event, pod, node });
+        self.incidents.push(Incident { time: now, event: event.into(), pod, node });
     }
 
     /// An event of the experiment begins or, where it has an end, is repaired.

@@ -4,6 +4,7 @@
 
 use super::EventMark;
 use crate::cluster::Outcome;
+use serde::{Deserialize, Serialize};
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::{SimDuration, SimTime};
 
@@ -17,7 +18,7 @@ pub const SETTLING: SimDuration = SimDuration::from_secs(30);
 const MOST: usize = 32;
 
 /// What the requests sent in one stretch of a run met.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stretch {
     /// Its start; its end is the next one's.
     pub from: SimTime,

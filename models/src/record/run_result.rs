@@ -3,12 +3,14 @@
 use super::{RequestRecord, Stretch};
 use crate::cluster::Outcome;
 use crate::ids::{LinkId, NodeId, ReplicaId};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use svcsim_engine::stats::{Histogram, Tally};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// All that one run reports.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
     /// One for each source, in the order of their names.
     pub series: Vec<SeriesResult>,
@@ -36,7 +38,7 @@ pub struct RunResult {
 }
 
 /// Where a request was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Place {
     /// At the client: it did not know the sender of the answer, or did not send the request.
     Client,
@@ -53,7 +55,7 @@ pub enum Place {
 }
 
 /// What one source's requests met.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SeriesResult {
     /// The source's name.
     pub name: String,
@@ -195,7 +197,7 @@ impl SeriesResult {
 }
 
 /// One window of a series' timeline. Arrivals count where they are sent, ends where they end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Window {
     /// When it starts.
     pub start: SimTime,
@@ -245,7 +247,7 @@ pub struct EndpointCounts {
 }
 
 /// One replica: the Pods that filled one place of a workload, one after another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PodResult {
     /// `<workload>-<place>`.
     pub name: String,
@@ -264,7 +266,7 @@ pub struct PodResult {
 }
 
 /// What crossed a directed link in the measured part.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LinkResult {
     /// Which.
     pub link: LinkId,
@@ -279,12 +281,12 @@ pub struct LinkResult {
 }
 
 /// Something that happened to a Pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Incident {
     /// When.
     pub time: SimTime,
     /// `crash`, `terminate`, `ready`, `gone`.
-    pub event: &'static str,
+    pub event: Cow<'static, str>,
     /// The replica's name.
     pub pod: String,
     /// Where it ran.
@@ -292,7 +294,7 @@ pub struct Incident {
 }
 
 /// An event of the experiment begins or ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventMark {
     /// When.
     pub time: SimTime,

@@ -3,10 +3,11 @@
 use super::Way;
 use crate::cluster::{Outcome, Request};
 use crate::ids::{ReplicaId, SourceId};
+use serde::{Deserialize, Serialize};
 use svcsim_engine::{SimDuration, SimTime};
 
 /// One request, when it has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// Whose it is: its place in [`RunResult::series`](super::RunResult::series).
     pub source: SourceId,
