@@ -18,12 +18,13 @@ fn signal(child: &Child, name: &str) {
 
 /// Whether something is being written here.
 fn is_writing(desk: &Desk) -> bool {
-    let part = |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|e| e.file_name().to_string_lossy().contains(".part-"));
+    let is_part = |name: &str| name.contains(".part-") && !name.ends_with("units");
+    let part = |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|e| is_part(&e.file_name().to_string_lossy()));
     ["", "out"].iter().any(|folder| std::fs::read_dir(desk.path(folder)).is_ok_and(|mut entries| entries.any(part)))
 }
 
 #[test]
-fn ctrl_c_ends_a_run_with_130_and_leaves_nothing() {
+fn ctrl_c_ends_a_run_with_130_and_leaves_no_results() {
     let long = ["--set", "run.duration=5h", "--set", "run.window=1s", "--set", "design.replications=50"];
     for name in ["-INT", "-TERM"] {
         let desk = Desk::with(SMALL);
@@ -41,9 +42,9 @@ fn ctrl_c_ends_a_run_with_130_and_leaves_nothing() {
         let (code, output) = output.expect("the program never listened");
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(code, 130, "{name}: {err}");
-        assert!(err.contains("interrupted: nothing was written"), "{err}");
+        assert!(err.contains("interrupted: what was done is kept; the same command with --resume goes on"), "{err}");
         assert!(output.stdout.is_empty());
-        assert_eq!(desk.files().into_keys().collect::<Vec<_>>(), ["small.yaml"]);
+        assert!(!desk.path("out").exists());
     }
 }
 
@@ -72,4 +73,55 @@ fn a_run_killed_while_it_writes_leaves_nothing_that_looks_finished() {
         desk.succeeds(&run);
         desk.succeeds(&["verify", "out"]);
     }
+}
+
+/// Killed at two hundred instants, whatever it was doing, a run that is resumed ends with the bytes of one that nobody disturbed.
+#[test]
+fn killed_at_any_instant_a_run_goes_on_to_the_same_bytes() {
+    let desk = Desk::with(SMALL);
+    desk.succeeds(&["run", "small.yaml", "--out", "whole", "--set", "design.replications=20"]);
+    let whole = desk.results("whole");
+    let resume = ["run", "small.yaml", "--out", "out", "--resume", "--set", "design.replications=20"];
+    let (mut kills, mut finished, mut tries, mut chance) = (0, 0, 0u32, 1u64);
+    while kills < 200 {
+        tries += 1;
+        assert!(tries < 2_000, "killed only {kills} times");
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut child = start(&desk, &resume);
+        std::thread::sleep(Duration::from_micros((chance >> 33) % 150_000));
+        if child.try_wait().expect("a child").is_none() {
+            signal(&child, "-KILL");
+        }
+        kills += u32::from(!child.wait().expect("a child").success());
+        if desk.path("out/provenance.json").exists() {
+            assert_eq!(desk.results("out"), whole, "after {kills} kills");
+            finished += 1;
+            std::fs::remove_dir_all(desk.path("out")).expect("a folder");
+        }
+    }
+    desk.succeeds(&resume);
+    assert_eq!(desk.results("out"), whole, "{finished} finished on the way");
+    let left: Vec<String> = desk.files().into_keys().filter(|name| name.contains(".part-") || name.contains(".old-")).collect();
+    assert_eq!(left, [""; 0], "nothing is left of those that were killed");
+}
+
+/// Of a file that was cut off or altered its run is made again.
+#[test]
+fn a_damaged_unit_is_run_again() {
+    let desk = Desk::with(SMALL);
+    let shard = ["run", "small.yaml", "--shard", "0/1", "--out", "s"];
+    desk.succeeds(&shard);
+    let units = || desk.files().into_iter().filter(|(name, _)| name.starts_with("s/units/") && name.ends_with(".unit")).collect::<Vec<_>>();
+    let all = units();
+    std::fs::rename(desk.path("s/units"), desk.path("out.part-units")).expect("moved");
+    for (i, (name, bytes)) in all.iter().enumerate() {
+        let damaged = match i % 3 {
+            0 => bytes[..bytes.len() / 2].to_vec(),
+            1 => bytes.iter().enumerate().map(|(j, b)| b ^ u8::from(j == 200)).collect(),
+            _ => bytes.clone(),
+        };
+        desk.write(&name.replace("s/units", "out.part-units"), damaged);
+    }
+    desk.succeeds(&["run", "small.yaml", "--out", "out", "--resume"]);
+    desk.succeeds(&["verify", "out"]);
 }

@@ -18,6 +18,7 @@ mod odd_input;
 mod policies;
 mod printing;
 mod schema;
+mod shards;
 mod traces;
 mod validation;
 mod variants;

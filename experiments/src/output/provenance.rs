@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "provenance.json";
 /// What the names of directories end with, or start with, that are not complete.
 const PART: &str = ".part-";
+/// What the names of directories end with that were replaced.
+const OLD: &str = ".old-";
 
 /// What made a results directory. A directory without one is not finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,19 @@ fn digests(dir: &Path) -> io::Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
+/// Forces all below `dir` to the disk, so that a name never stands for less than it should.
+fn to_disk(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            to_disk(&entry.path())?;
+        } else {
+            std::fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    std::fs::File::open(dir)?.sync_all()
+}
+
 /// Where results go.
 pub(crate) struct Place {
     /// The directory.
@@ -215,6 +230,13 @@ impl Place {
 
     /// Moves the complete `part` into place. The same results already there are kept as they are.
     pub(crate) fn settle(&self, part: &Path) -> io::Result<()> {
+        to_disk(part)?;
+        self.move_in(part)?;
+        // The names, too.
+        std::path::absolute(&self.dir)?.ancestors().take(2).try_for_each(|dir| std::fs::File::open(dir)?.sync_all())
+    }
+
+    fn move_in(&self, part: &Path) -> io::Result<()> {
         if part.starts_with(&self.dir) {
             // The provenance says that all is there, so it goes last.
             for entry in std::fs::read_dir(part)? {
@@ -239,12 +261,33 @@ impl Place {
         {
             return std::fs::remove_dir_all(part);
         }
-        let old = self.beside(&format!(".old-{}", std::process::id()));
+        let old = self.beside(&format!("{OLD}{}", std::process::id()));
         let replaced = self.dir.exists();
         if replaced {
             std::fs::rename(&self.dir, &old)?;
         }
         std::fs::rename(part, &self.dir)?;
-        if replaced { std::fs::remove_dir_all(&old) } else { Ok(()) }
+        if replaced {
+            std::fs::remove_dir_all(&old)?;
+        }
+        self.remove_stale()
+    }
+
+    /// Removes what killed runs left beside the directory, now that it is complete. A twin that is slower loses its copy of the same bytes.
+    fn remove_stale(&self) -> io::Result<()> {
+        let beside = self.beside("");
+        let (Some(folder), Some(name)) = (std::path::absolute(&beside)?.parent().map(Path::to_owned), beside.file_name()) else {
+            return Ok(());
+        };
+        let name = name.to_string_lossy();
+        let left = |entry: &std::fs::DirEntry| {
+            let found = entry.file_name();
+            let added = found.to_string_lossy().strip_prefix(&*name).map(str::to_owned);
+            added.is_some_and(|added| added.starts_with(PART) || added.starts_with(OLD))
+        };
+        for entry in std::fs::read_dir(folder)?.filter_map(Result::ok).filter(left) {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+        Ok(())
     }
 }
