@@ -81,10 +81,11 @@ fn what_is_no_complete_sweep_is_refused_and_named() {
 #[test]
 fn how_many_runs_there_are_must_be_known_before() {
     let desk = Desk::with(SMALL);
-    let precise = ["--set", "design.precision={metrics: {latency_mean: 5%}, most: 40}"];
+    let precise =
+        ["--set", "design.replications=10", "--set", "design.precision={metrics: [latency_mean], relativeHalfWidth: 5%, most: 40}"];
     let said = desk.svcsim(&[&["run", "small.yaml", "--shard", "0/2", "--out", "s"], &precise[..]].concat());
     assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
-    assert!(said.err.contains("design.precision") && !desk.path("s").exists(), "{}", said.err);
+    assert!(said.err.contains("of which a shard has a part") && !desk.path("s").exists(), "{}", said.err);
 }
 
 #[test]
