@@ -48,7 +48,7 @@ scontrol update JobId="${job}_$index" StartTime=now
 while [ -n "$(squeue -h)" ]; do sleep 1; done
 echo "8 shards and a merge, one task killed and requeued: $(($(date +%s) - start)) s"
 
-"$SVCSIM" run "$experiment" --quiet --out "$DIR/whole"
+"$SVCSIM" run experiment.yaml --quiet --out "$DIR/whole"
 diff -r --exclude=provenance.json "$DIR/whole" results/merged
 # Of the provenance all but the cost.
 strip() { sed '/"cost"/,$d' "$1/provenance.json"; }
