@@ -328,8 +328,23 @@ fn yaml(text: &str) -> Result<Value, String> {
     Ok(serde_saphyr::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
 }
 
+/// Whoever reads standard output may have had enough (`| head`): the program ends then, as one that the signal ends.
+fn end_with_the_reader() {
+    const KILLED_BY_SIGPIPE: i32 = 128 + 13;
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // What `println!` says; it has no other way to.
+        let gone = |text: &str| text.starts_with("failed printing to stdout") && text.contains("Broken pipe");
+        if info.payload().downcast_ref::<String>().is_some_and(|text| gone(text)) {
+            std::process::exit(KILLED_BY_SIGPIPE);
+        }
+        usual(info);
+    }));
+}
+
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
+    end_with_the_reader();
     // clap ends with 2 on bad usage, and 0 on --help and --version, by itself.
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => verbs::run::run(&args),

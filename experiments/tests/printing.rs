@@ -11,6 +11,7 @@ fn check_prints_the_plan_and_simulates_nothing() {
     assert!(out.contains("small.yaml: 2 design points, 2 replications each: 4 runs"), "{out}");
     assert!(out.contains("other.yaml: 3 design points, 5 replications each: 15 runs"), "{out}");
     assert!(out.contains("  3: 480 requests a run"), "{out}");
+    assert!(out.contains("in all: 1920 requests, about 0.0 million events, 1 s of one core and 55 MB"), "{out}");
     assert_eq!(desk.files().len(), 2);
 }
 
@@ -115,4 +116,20 @@ fn files_can_be_levels() {
     desk.write("alone/experiment.yaml", desk.text("out/experiment.yaml"));
     desk.succeeds(&["run", "alone/experiment.yaml", "--out", "again", "--quiet"]);
     assert_eq!(desk.text("out/runs.csv"), desk.text("again/runs.csv"));
+}
+
+/// `svcsim ... | head` is no failure that anybody has to be told of.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_had_enough_ends_the_program_quietly() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_svcsim"))
+        .args([std::ffi::OsStr::new("check"), shipped("policies.yaml").as_os_str()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // Nobody reads.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("a child");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
 }
