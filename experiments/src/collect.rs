@@ -12,7 +12,7 @@ use crate::output::tables::{
 };
 use crate::sensitivity;
 use crate::steady::{self, WarmUp};
-use crate::verbs::Planned;
+use crate::verbs::{Failure, Planned};
 use std::collections::BTreeMap;
 use svcsim_engine::stats::Histogram;
 use svcsim_engine::stats::proportion::clopper_pearson;
@@ -43,8 +43,13 @@ pub(crate) struct Made {
     pub(crate) warm_up: Option<WarmUp>,
 }
 
-/// Everything the runs found, as tables. `runs` are in the design's order, so many for each point.
-pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResult], made: Made) -> Results {
+/// Everything the runs found, as tables. `runs` gives those of a point, one point after the other: no more are in memory at once.
+pub(crate) fn collect(
+    planned: &Planned,
+    specs: &[ClusterSpec],
+    runs: impl Fn(usize) -> Result<Vec<RunResult>, Failure>,
+    made: Made,
+) -> Result<Results, Failure> {
     let Made { replications, precision, warm_up } = made;
     let Planned { loaded, design, claims, .. } = planned;
     let (warm_up_how, unsteady) = warm_up.map_or_else(Default::default, |w| (w.how, w.warning));
@@ -52,7 +57,8 @@ pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResul
     let about = About { replications, precision, warm_up_how, ..about };
     let mut results = Results { about, ..Results::default() };
     let map = Map::of(specs);
-    for (point, of_point) in runs.chunks(replications as usize).enumerate() {
+    for point in 0..design.points.len() {
+        let of_point = &runs(point)?[..];
         let mut point = PointTables { point: point as u32, results: &mut results };
         let mut metrics = Metrics::new();
         let mut latencies: Vec<(String, Histogram)> = Vec::new();
@@ -99,7 +105,7 @@ pub(crate) fn collect(planned: &Planned, specs: &[ClusterSpec], runs: &[RunResul
     results.about.warnings.extend(short.into_iter().chain(unsteady));
     results.about.warnings.extend(expect::unjudged(claims));
     results.about.expectations = expect::judge(claims, &results);
-    results
+    Ok(results)
 }
 
 /// What is compared inside a run: the whole, and each source where there are several.

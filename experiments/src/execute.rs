@@ -51,11 +51,6 @@ pub(crate) struct Workers<'a> {
 }
 
 impl Workers<'_> {
-    /// The same, by whom nothing is kept: what they run is not what the experiment says.
-    pub(crate) const fn without_units(&self) -> Self {
-        Self { units: None, ..*self }
-    }
-
     /// Runs these replications of every point; of n replications result `i` is the one at `i % n` of point `i / n`.
     pub(crate) fn execute(
         &self,
@@ -69,17 +64,18 @@ impl Workers<'_> {
         self.run(loaded, design, specs, units, |result| result)
     }
 
-    /// Runs a shard of all units, which are kept; how many requests and events each took.
-    pub(crate) fn execute_shard(
+    /// Runs these replications of every point, or those of a shard, which are kept; how many requests and events each took.
+    pub(crate) fn keep(
         &self,
         loaded: &Loaded,
         design: &Design,
         specs: &[ClusterSpec],
-        shard: Shard,
+        replications: Range<u32>,
+        shard: Option<Shard>,
     ) -> Result<Vec<(u64, u64)>, Stopped> {
-        let each = design.replications as usize;
-        let all = 0..design.points.len() * each;
-        let units = all.filter(|i| shard.has(*i)).map(|i| (i / each, (i % each) as u32)).collect();
+        let (first, each) = (replications.start, replications.len());
+        let all = (0..design.points.len() * each).filter(|i| shard.is_none_or(|shard| shard.has(*i)));
+        let units = all.map(|i| (i / each, first + (i % each) as u32)).collect();
         self.run(loaded, design, specs, units, |run| (run.series.iter().map(|s| s.arrivals_ever).sum(), run.events))
     }
 

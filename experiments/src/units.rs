@@ -5,6 +5,7 @@
 //! whose it is; twins that race write the same.
 
 use crate::input::files::sha256;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,15 @@ impl Units {
             return None;
         }
         ciborium::from_reader(body).ok()
+    }
+
+    /// What all runs of a point found.
+    ///
+    /// # Errors
+    /// The first unit of it that is not known.
+    pub(crate) fn of_point(&self, point: usize, replications: u32) -> Result<Vec<RunResult>, String> {
+        let one = |r| self.read(point, r).ok_or_else(|| format!("unit {point}-{r} is missing or was altered"));
+        (0..replications).into_par_iter().map(one).collect()
     }
 
     /// Keeps what a unit found: written beside its name, forced to the disk, then renamed.

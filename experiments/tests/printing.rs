@@ -11,7 +11,7 @@ fn check_prints_the_plan_and_simulates_nothing() {
     assert!(out.contains("small.yaml: 2 design points, 2 replications each: 4 runs"), "{out}");
     assert!(out.contains("other.yaml: 3 design points, 5 replications each: 15 runs"), "{out}");
     assert!(out.contains("  3: 480 requests a run"), "{out}");
-    assert!(out.contains("in all: 1920 requests, about 0.0 million events, 1 s of one core and 55 MB"), "{out}");
+    assert!(out.contains("in all: 1920 requests, about 0.0 million events, 1 s of one core and 93 MB"), "{out}");
     assert_eq!(desk.files().len(), 2);
 }
 

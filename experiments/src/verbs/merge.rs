@@ -61,16 +61,16 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), Failure> {
     let specs = warm_up.as_ref().map_or(Cow::Borrowed(planned.specs.as_slice()), |w| Cow::Owned(w.applied(&planned.specs)));
     let place = Place::find(Some(out), &one.name, &planned.loaded)?;
     let stores: Vec<Units> = shards.iter().map(|(dir, ..)| Units::of(dir.join(UNITS), &one.experiment, one.seed)).collect();
-    let each = planned.design.replications as usize;
-    let unit = |u: usize| -> Result<RunResult, Failure> {
-        let (store, point, replication) = (&stores[u % stores.len()], u / each, (u % each) as u32);
-        let fix = "run this shard again";
-        store
-            .read(point, replication)
-            .ok_or_else(|| wrong(store.dir(), format!("unit {point}-{replication} is missing or was altered"), fix))
+    let each = planned.design.replications;
+    let of_point = |point: usize| -> Result<Vec<RunResult>, Failure> {
+        let unit = |replication: u32| {
+            let store = &stores[(point * each as usize + replication as usize) % stores.len()];
+            let lost = || wrong(store.dir(), format!("unit {point}-{replication} is missing or was altered"), "run this shard again");
+            store.read(point, replication).ok_or_else(lost)
+        };
+        (0..each).map(unit).collect()
     };
-    let runs: Vec<RunResult> = (0..planned.design.points.len() * each).map(unit).collect::<Result<_, _>>()?;
-    let results = collect(&planned, &specs, &runs, Made { replications: planned.design.replications, precision: None, warm_up });
+    let results = collect(&planned, &specs, of_point, Made { replications: each, precision: None, warm_up })?;
     let costs = || shards.iter().map(|(_, p, _)| &p.cost);
     let cost = Cost {
         requests: costs().map(|c| c.requests).sum(),
@@ -79,7 +79,7 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), Failure> {
         threads: costs().map(|c| c.threads).max().unwrap_or(1),
     };
     let dir = write(&planned, &results, &cost, &place)?;
-    println!("{} shards, {} runs\nReport: {}", shards.len(), runs.len(), dir.join("report.html").display());
+    println!("{} shards, {} runs\nReport: {}", shards.len(), planned.design.units(), dir.join("report.html").display());
     Ok(())
 }
 

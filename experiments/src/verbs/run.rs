@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use svcsim_models::record::RunResult;
 use svcsim_models::spec::ClusterSpec;
 
 /// Runs the experiment and writes its results.
@@ -38,11 +37,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if !args.resume {
         units.forget().map_err(|e| Failure::Failed(format!("{}: {e}", units.dir().display())))?;
     }
-    let workers = Workers { threads: args.threads, progress, interrupted: &interrupted, units: Some(&units) };
+    let workers = Workers { threads: args.threads, progress, interrupted: &interrupted, units: None };
     if let Some(shard) = args.shard {
         return run_shard(&planned, &workers, &units, shard, &place).map_err(resumable);
     }
-    let (results, cost) = simulate(&planned, &workers).map_err(resumable)?;
+    let (results, cost) = simulate(&planned, &workers, &units).map_err(resumable)?;
     let dir = write(&planned, &results, &cost, &place)?;
     // They are in the results now; what cannot be removed is in nobody's way.
     let _ = units.forget();
@@ -87,13 +86,9 @@ fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Sha
     }
     let start = Instant::now();
     let (specs, warm_up) = warmed_up(planned, workers)?;
-    let done = workers.execute_shard(loaded, design, &specs, shard)?;
-    let cost = Cost {
-        requests: done.iter().map(|(requests, _)| requests).sum(),
-        events: done.iter().map(|(_, events)| events).sum(),
-        seconds: start.elapsed().as_secs_f64(),
-        threads: workers.threads.unwrap_or_else(rayon::current_num_threads),
-    };
+    let workers = Workers { units: Some(units), ..*workers };
+    let took = workers.keep(loaded, design, &specs, 0..design.replications, Some(shard))?;
+    let cost = cost(&took, start, &workers);
     let sheet = Sheet { about: about(loaded, design, &specs), warm_up };
     let part = place.part();
     let fill = || -> std::io::Result<()> {
@@ -110,34 +105,37 @@ fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Sha
     fill().map_err(|e| Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display())))
 }
 
-/// Runs every unit and makes the tables.
-pub(crate) fn simulate(planned: &Planned, workers: &Workers<'_>) -> Result<(Results, Cost), Failure> {
+/// Runs every unit, which are kept, and makes the tables of them, point by point.
+pub(crate) fn simulate(planned: &Planned, workers: &Workers<'_>, units: &Units) -> Result<(Results, Cost), Failure> {
     let Planned { loaded, design, .. } = planned;
     let start = Instant::now();
     let (specs, warm_up) = warmed_up(planned, workers)?;
-    let run = |replications| workers.execute(loaded, design, &specs, replications);
-    let pilot = run(0..design.replications)?;
-    let precision = loaded
-        .experiment
-        .design
-        .precision
-        .as_ref()
-        .map(|section| precision::decide(section, loaded.experiment.slo.as_ref(), design, &pilot));
+    let workers = Workers { units: Some(units), ..*workers };
+    let precision = match &loaded.experiment.design.precision {
+        None => None,
+        Some(section) => {
+            let pilot = workers.execute(loaded, design, &specs, 0..design.replications)?;
+            Some(precision::decide(section, loaded.experiment.slo.as_ref(), design, &pilot))
+        }
+    };
     let replications = precision.as_ref().map_or(design.replications, |p| p.replications);
-    let more = run(design.replications..replications)?;
-    let runs = joined(pilot, more, design.points.len());
-    let requests = runs.iter().flat_map(|r| &r.series).map(|s| s.arrivals_ever).sum();
-    let events = runs.iter().map(|r| r.events).sum();
-    let results = collect(planned, &specs, &runs, Made { replications, precision, warm_up });
-    Ok((
-        results,
-        Cost {
-            requests,
-            events,
-            seconds: start.elapsed().as_secs_f64(),
-            threads: workers.threads.unwrap_or_else(rayon::current_num_threads),
-        },
-    ))
+    // Those of a pilot are known already.
+    let took = workers.keep(loaded, design, &specs, 0..replications, None)?;
+    let runs = |point| {
+        let lost = |problem| Failure::Partly(format!("{}: {problem}", units.dir().display()));
+        units.of_point(point, replications).map_err(lost)
+    };
+    let results = collect(planned, &specs, runs, Made { replications, precision, warm_up })?;
+    Ok((results, cost(&took, start, &workers)))
+}
+
+fn cost(took: &[(u64, u64)], start: Instant, workers: &Workers<'_>) -> Cost {
+    Cost {
+        requests: took.iter().map(|(requests, _)| requests).sum(),
+        events: took.iter().map(|(_, events)| events).sum(),
+        seconds: start.elapsed().as_secs_f64(),
+        threads: workers.threads.unwrap_or_else(rayon::current_num_threads),
+    }
 }
 
 /// The specs with their warm-up, which is found out where the experiment does not say how long it is.
@@ -146,24 +144,9 @@ fn warmed_up<'p>(planned: &'p Planned, workers: &Workers<'_>) -> Result<(Cow<'p,
     if loaded.experiment.run.warm_up != WarmUpSection::Mser5 {
         return Ok((Cow::Borrowed(specs), None));
     }
-    let pilot = workers.without_units().execute(loaded, design, specs, 0..steady::PILOT.min(design.replications))?;
+    let pilot = workers.execute(loaded, design, specs, 0..steady::PILOT.min(design.replications))?;
     let warm_up = steady::warm_up(design, specs, &pilot);
     Ok((Cow::Owned(warm_up.applied(specs)), Some(warm_up)))
-}
-
-/// The runs of each point: the first ones, then the others.
-fn joined(first: Vec<RunResult>, others: Vec<RunResult>, points: usize) -> Vec<RunResult> {
-    if others.is_empty() {
-        return first;
-    }
-    let (of_first, of_others) = (first.len() / points, others.len() / points);
-    let (mut first, mut others) = (first.into_iter(), others.into_iter());
-    let mut joined = Vec::with_capacity(points * (of_first + of_others));
-    for _ in 0..points {
-        joined.extend(first.by_ref().take(of_first));
-        joined.extend(others.by_ref().take(of_others));
-    }
-    joined
 }
 
 /// Writes tables, figures, report and provenance beside their place, then moves them there in one step.

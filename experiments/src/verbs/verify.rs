@@ -4,6 +4,7 @@ use super::run::{simulate, write};
 use super::{Failure, plan};
 use crate::execute::Workers;
 use crate::output::provenance::{Place, Provenance};
+use crate::units::Units;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -19,10 +20,15 @@ pub(crate) fn verify(dir: &Path, threads: Option<usize>) -> Result<(), Failure> 
         )));
     }
     let planned = plan(&dir.join("experiment.yaml"), &[])?;
-    let (mut results, cost) = simulate(&planned, &Workers { threads, progress: false, interrupted: &AtomicBool::new(false), units: None })?;
+    let place = Place::temporary();
+    let units = Units::of(place.units(), &recorded.experiment, recorded.seed);
+    let workers = Workers { threads, progress: false, interrupted: &AtomicBool::new(false), units: None };
+    let made = simulate(&planned, &workers, &units);
+    // Nothing else comes back to them.
+    let _ = units.forget();
+    let (mut results, cost) = made?;
     // What only the original input said is part of the record, not of the run.
     crate::output::Results::read(dir).map_err(Failure::Failed)?.about.clone_into(&mut results.about);
-    let place = Place::temporary();
     let again = write(&planned, &results, &cost, &place)?;
     let differing = recorded.differences(&again);
     std::fs::remove_dir_all(&again).map_err(|e| Failure::Failed(format!("{}: {e}", again.display())))?;
