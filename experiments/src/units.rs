@@ -102,6 +102,17 @@ impl Units {
         write().inspect_err(|_| _ = std::fs::remove_file(&part))
     }
 
+    /// The same units in another folder.
+    pub(crate) fn moved_to(&self, dir: PathBuf) -> Self {
+        Self { dir, key: self.key.clone() }
+    }
+
+    /// Whether every unit of a shard has its file.
+    pub(crate) fn has_all(&self, points: usize, replications: u32, shard: Shard) -> bool {
+        let each = replications as usize;
+        (0..points * each).filter(|u| shard.has(*u)).all(|u| self.path(u / each, (u % each) as u32).exists())
+    }
+
     /// Removes what processes that were killed left half written.
     pub(crate) fn sweep(&self) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten() {

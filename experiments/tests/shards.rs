@@ -53,6 +53,25 @@ fn a_shard_that_is_there_is_kept_and_another_is_not_overwritten() {
     assert_eq!((other.code, desk.files()), (Some(2), before), "{}", other.err);
 }
 
+/// A scheduler that takes a task for lost starts it again while it still runs.
+#[test]
+fn twins_that_race_leave_one_complete_shard() {
+    let desk = Desk::with(SMALL);
+    let many = ["--set", "design.replications=20"];
+    desk.succeeds(&[&["run", "small.yaml", "--out", "whole"], &many[..]].concat());
+    for _ in 0..3 {
+        let shard = [&["run", "small.yaml", "--quiet", "--resume", "--shard", "0/1", "--out", "s"], &many[..]].concat();
+        let codes: Vec<Option<i32>> = std::thread::scope(|scope| {
+            let twins: Vec<_> = (0..4).map(|_| scope.spawn(|| desk.svcsim(&shard).code)).collect();
+            twins.into_iter().map(|twin| twin.join().expect("a twin")).collect()
+        });
+        assert!(codes.contains(&Some(0)) && codes.iter().all(|code| matches!(code, Some(0 | 3))), "{codes:?}");
+        assert_eq!(merge(&desk, &["s"]).code, Some(0), "complete, whoever was last");
+        assert_eq!(desk.results("merged"), desk.results("whole"));
+        ["merged", "s"].iter().for_each(|dir| std::fs::remove_dir_all(desk.path(dir)).expect("a folder"));
+    }
+}
+
 #[test]
 fn what_is_no_complete_sweep_is_refused_and_named() {
     let desk = Desk::with(SMALL);

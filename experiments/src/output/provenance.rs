@@ -283,10 +283,13 @@ impl Place {
         let left = |entry: &std::fs::DirEntry| {
             let found = entry.file_name();
             let added = found.to_string_lossy().strip_prefix(&*name).map(str::to_owned);
-            added.is_some_and(|added| added.starts_with(PART) || added.starts_with(OLD))
+            // What a process called so, by its number; whatever else somebody called alike is theirs.
+            let process = added.as_deref().and_then(|added| added.strip_prefix(PART).or_else(|| added.strip_prefix(OLD)));
+            process.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
         };
         for entry in std::fs::read_dir(folder)?.filter_map(Result::ok).filter(left) {
-            std::fs::remove_dir_all(entry.path())?;
+            // The results are complete without that.
+            let _ = std::fs::remove_dir_all(entry.path());
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ pub(super) fn pods(vector: &Vector, effort: &Effort) -> Result<Plan, String> {
     let another = Action::Scale(ScaleTarget { workload: "web".to_owned(), replicas: None, by: Some(1) });
     spec.events.insert("pod".to_owned(), EventSpec::every(exponential(1.0 / rate), another).lasting(exponential(life)));
     let measure = move |results: &[RunResult]| results.first().map(|run| alive(run, warm_up, warm_up + measured)).unwrap_or_default();
-    Ok(Plan { specs: vec![spec], replications: replications(vector), share: effort.scale, measure: Box::new(measure) })
+    Ok(Plan { specs: vec![spec], replications: vector.replications(), share: effort.scale, measure: Box::new(measure) })
 }
 
 /// What is found from one time to the other, s.
@@ -127,11 +127,7 @@ pub(super) fn connections(vector: &Vector, effort: &Effort) -> Result<Plan, Stri
         values
     };
     let share = connections / vector.suggested("requests_per_replication").unwrap_or(20_000.0);
-    Ok(Plan { specs: vec![renewed, broken], replications: replications(vector), share, measure: Box::new(measure) })
-}
-
-fn replications(vector: &Vector) -> u64 {
-    vector.suggested("replications").unwrap_or(0.0).max(super::FEWEST_REPLICATIONS as f64) as u64
+    Ok(Plan { specs: vec![renewed, broken], replications: vector.replications(), share, measure: Box::new(measure) })
 }
 
 fn exponential(mean_s: f64) -> DistSpec<SimDuration> {

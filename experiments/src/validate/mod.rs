@@ -375,17 +375,22 @@ impl Vector {
         self.run.get(key).and_then(Value::as_f64).filter(|v| *v >= 0.0)
     }
 
+    /// As many as it suggests, and at least [`FEWEST_REPLICATIONS`].
+    fn replications(&self) -> u64 {
+        self.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64) as u64
+    }
+
     /// How long and how often to run a vector to which `rate` requests a second come: as it suggests, and before that what is discarded.
     fn long_runs(&self, rate: f64, effort: &Effort) -> Result<LongRuns, String> {
         let suggested = self.suggested("requests_per_replication").ok_or("no suggestion of how many requests to run")?;
         let discarded = self.suggested("discard_first").unwrap_or(0.0).min(suggested);
         let warm_up = discarded / rate;
-        let replications = self.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
+        let replications = self.replications() as f64;
         let asked = self.suggested("replications").unwrap_or(replications).max(1.0);
         Ok(LongRuns {
             warm_up,
             duration: warm_up + suggested * effort.scale / rate,
-            replications: replications as u64,
+            replications: self.replications(),
             share: effort.scale * replications / asked,
         })
     }

@@ -1,7 +1,7 @@
 //! Statistics of single requests: who waited, who was there at a moment, where a client's next request went.
 
 use super::world::{World, law, mean_ms, seconds};
-use super::{Effort, FEWEST_REPLICATIONS, Plan, Vector};
+use super::{Effort, Plan, Vector};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use svcsim_engine::SimDuration;
@@ -103,10 +103,9 @@ pub(super) fn affinity_timeout(vector: &Vector, effort: &Effort) -> Result<Plan,
         }
         BTreeMap::from([("p_consecutive_requests_same_pod", same / pairs)])
     };
-    let replications = vector.suggested("replications").unwrap_or(0.0).max(FEWEST_REPLICATIONS as f64);
     Ok(Plan {
         specs: vec![spec],
-        replications: replications as u64,
+        replications: vector.replications(),
         share: each * f64::from(CLIENTS) / requests,
         measure: Box::new(measure),
     })

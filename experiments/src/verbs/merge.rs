@@ -1,6 +1,6 @@
 //! `svcsim merge`: shards in, the results that one machine would have made out.
 
-use super::run::write;
+use super::run::{as_expected, write};
 use super::{Failure, Origin, Planned, plan};
 use crate::collect::{Made, collect};
 use crate::input::error::InputError;
@@ -80,7 +80,7 @@ pub(crate) fn merge(dirs: &[PathBuf], out: &Path) -> Result<(), Failure> {
     };
     let dir = write(&planned, &results, &cost, &place)?;
     println!("{} shards, {} runs\nReport: {}", shards.len(), planned.design.units(), dir.join("report.html").display());
-    Ok(())
+    as_expected(&results, true)
 }
 
 fn wrong(dir: &Path, problem: String, fix: &str) -> Failure {

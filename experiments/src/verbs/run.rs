@@ -54,7 +54,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 /// Fails if the results do not meet an expectation; tells which if nothing else has.
-fn as_expected(results: &Results, tell: bool) -> Result<(), Failure> {
+pub(super) fn as_expected(results: &Results, tell: bool) -> Result<(), Failure> {
     let all = &results.about.expectations;
     let failed: Vec<String> = all.iter().filter(|v| !v.met).map(findings::verdict).collect();
     let details = if tell { format!("\n{}", failed.join("\n")) } else { String::new() };
@@ -75,7 +75,9 @@ fn resumable(failure: Failure) -> Failure {
 /// Runs a part of the units and keeps them, for `svcsim merge`.
 fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Shard, place: &Place) -> Result<(), Failure> {
     let Planned { loaded, design, .. } = planned;
-    if Provenance::read(&place.dir).is_ok_and(|found| found.shard == Some(shard) && found.differences(&place.dir).is_empty()) {
+    let is_there =
+        || Provenance::read(&place.dir).is_ok_and(|found| found.shard == Some(shard) && found.differences(&place.dir).is_empty());
+    if is_there() {
         // Done before: running again is harmless.
         return Ok(());
     }
@@ -99,10 +101,17 @@ fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Sha
         // A shard without units, since there are fewer than shards, is complete too.
         std::fs::create_dir_all(units.dir())?;
         std::fs::rename(units.dir(), part.join(UNITS))?;
+        // A twin that was faster has moved some of them away: what is left is no shard.
+        if !units.moved_to(part.join(UNITS)).has_all(design.points.len(), design.replications, shard) {
+            return Err(std::io::Error::other("units were moved away by another run of this shard"));
+        }
         Provenance { shard: Some(shard), ..Provenance::of(planned, design.replications, &cost, &part)? }.write(&part)?;
         place.settle(&part)
     };
-    fill().map_err(|e| Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display())))
+    fill().or_else(|e| {
+        let _ = std::fs::remove_dir_all(&part);
+        if is_there() { Ok(()) } else { Err(Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display()))) }
+    })
 }
 
 /// Runs every unit, which are kept, and makes the tables of them, point by point.

@@ -23,7 +23,7 @@ const JOB_NAME: usize = 40;
 pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     let planned = plan(&args.experiment, &[])?;
     let name = &planned.loaded.experiment.metadata.name;
-    let units = planned.design.points.len() * planned.design.replications as usize;
+    let units = planned.design.units();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("submit").join(name));
     let place = Place::new(&out)?;
     let experiment = planned.loaded.resolved_yaml();

@@ -12,11 +12,13 @@ impl Cluster {
     /// A request is at its Pod's address: served now, waiting, or turned away.
     pub(in crate::cluster) fn admit(&mut self, key: Key, ctx: &mut Ctx<'_>) {
         let now = ctx.now();
-        let Some(id) = self.requests.get(key).map(|r| r.connection.pod) else { return };
+        let Some(mut request) = self.requests.get_mut(key) else { return };
+        let id = request.connection.pod;
         if self.pods[id].sleep.is_some() {
             self.wake_up(id, ctx);
+            let Some(again) = self.requests.get_mut(key) else { return };
+            request = again;
         }
-        let Some(request) = self.requests.get_mut(key) else { return };
         let pod = &self.pods[id];
         // The kernel sends what it has of an answer, whatever becomes of the process.
         if request.phase.flight().is_some() && pod.process != Process::Gone {
