@@ -102,24 +102,18 @@ impl Units {
         write().inspect_err(|_| _ = std::fs::remove_file(&part))
     }
 
-    /// The same units in another folder.
-    pub(crate) fn moved_to(&self, dir: PathBuf) -> Self {
-        Self { dir, key: self.key.clone() }
-    }
-
-    /// Whether every unit of a shard has its file.
-    pub(crate) fn has_all(&self, points: usize, replications: u32, shard: Shard) -> bool {
+    /// Gives a shard's units, all of them, to a new folder too.
+    ///
+    /// # Errors
+    /// One is missing, or cannot be given.
+    pub(crate) fn link_to(&self, dir: &Path, points: usize, replications: u32, shard: Shard) -> io::Result<()> {
+        std::fs::create_dir(dir)?;
         let each = replications as usize;
-        (0..points * each).filter(|u| shard.has(*u)).all(|u| self.path(u / each, (u % each) as u32).exists())
-    }
-
-    /// Removes what processes that were killed left half written.
-    pub(crate) fn sweep(&self) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.dir).into_iter().flatten() {
-            let path = entry?.path();
-            if path.extension().is_none_or(|e| e != "unit") {
-                std::fs::remove_file(path)?;
-            }
+        for u in (0..points * each).filter(|u| shard.has(*u)) {
+            let from = self.path(u / each, (u % each) as u32);
+            let to = from.file_name().map_or_else(|| dir.to_owned(), |name| dir.join(name));
+            // Not every file system has hard links.
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop))?;
         }
         Ok(())
     }

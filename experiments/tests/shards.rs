@@ -97,6 +97,16 @@ fn what_is_no_complete_sweep_is_refused_and_named() {
     refused(&names, "s-2: altered since it was written: units/");
 }
 
+/// A shard alone cannot tell whether results are as expected; what joins them can.
+#[test]
+fn a_claim_that_fails_is_told_when_shards_are_merged() {
+    let desk = Desk::with(format!("{SMALL}\nexpect:\n  - {{claim: Nobody waits, metric: time_wait, equals: 0ms}}\n"));
+    shards(&desk, "s", 2, &[]);
+    let said = merge(&desk, &["s-0", "s-1"]);
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.err.starts_with("error: 1 of 1 expectations failed\n") && desk.path("merged/report.html").exists(), "{}", said.err);
+}
+
 #[test]
 fn how_many_runs_there_are_must_be_known_before() {
     let desk = Desk::with(SMALL);

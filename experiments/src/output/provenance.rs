@@ -12,6 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "provenance.json";
+/// What is written before all else.
+pub(crate) const FIRST: &str = "experiment.yaml";
 /// What the names of directories end with, or start with, that are not complete.
 const PART: &str = ".part-";
 /// What the names of directories end with that were replaced.
@@ -139,6 +141,14 @@ fn to_disk(dir: &Path) -> io::Result<()> {
     std::fs::File::open(dir)?.sync_all()
 }
 
+/// Removes a folder that a twin may be writing: all that is in it at once, so that the twin cannot take a part of it for the whole.
+fn remove(dir: &Path) -> io::Result<()> {
+    let mut gone = dir.to_owned().into_os_string();
+    gone.push("-gone");
+    std::fs::rename(dir, &gone)?;
+    std::fs::remove_dir_all(gone)
+}
+
 /// Where results go.
 pub(crate) struct Place {
     /// The directory.
@@ -188,6 +198,12 @@ impl Place {
         Ok(Self { dir: dir.to_owned(), note: String::new() })
     }
 
+    /// Whether the results of this experiment are there, complete.
+    pub(crate) fn has(&self, loaded: &Loaded, shard: Option<Shard>) -> bool {
+        let same = |found: &Provenance| found.experiment == sha256(loaded.resolved_yaml().as_bytes()) && found.shard == shard;
+        Provenance::read(&self.dir).is_ok_and(|found| same(&found) && found.differences(&self.dir).is_empty())
+    }
+
     /// Writes files that are no run's results, all or none.
     pub(crate) fn keep(&self, files: &[(&'static str, Vec<u8>)]) -> Result<(), Failure> {
         let part = self.part();
@@ -230,6 +246,10 @@ impl Place {
 
     /// Moves the complete `part` into place. The same results already there are kept as they are.
     pub(crate) fn settle(&self, part: &Path) -> io::Result<()> {
+        // What is written first is missing where a twin that was faster has removed this part, and the rest was written since.
+        if Provenance::read(part).is_ok_and(|p| !p.files.contains_key(FIRST)) {
+            return Err(io::Error::other("removed by another run of the same"));
+        }
         to_disk(part)?;
         self.move_in(part)?;
         // The names, too.
@@ -248,7 +268,7 @@ impl Place {
             let parts = std::fs::read_dir(&self.dir)?.filter_map(Result::ok).filter(|e| e.file_name().to_string_lossy().starts_with(PART));
             // Those of killed runs, too, before the directory is called complete.
             for stale in parts.map(|e| e.path()).filter(|path| path != part) {
-                std::fs::remove_dir_all(stale)?;
+                remove(&stale)?;
             }
             if part.join(FILE).exists() {
                 std::fs::rename(part.join(FILE), self.dir.join(FILE))?;
@@ -264,9 +284,16 @@ impl Place {
         let old = self.beside(&format!("{OLD}{}", std::process::id()));
         let replaced = self.dir.exists();
         if replaced {
+            // Never for a part that is not there any more.
+            part.metadata()?;
             std::fs::rename(&self.dir, &old)?;
         }
-        std::fs::rename(part, &self.dir)?;
+        if let Err(e) = std::fs::rename(part, &self.dir) {
+            if replaced {
+                std::fs::rename(&old, &self.dir)?;
+            }
+            return Err(e);
+        }
         if replaced {
             std::fs::remove_dir_all(&old)?;
         }
@@ -289,7 +316,7 @@ impl Place {
         };
         for entry in std::fs::read_dir(folder)?.filter_map(Result::ok).filter(left) {
             // The results are complete without that.
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = remove(&entry.path());
         }
         Ok(())
     }

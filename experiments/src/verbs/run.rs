@@ -8,7 +8,7 @@ use crate::execute::Workers;
 use crate::input::error::InputError;
 use crate::input::experiment::WarmUpSection;
 use crate::input::files::sha256;
-use crate::output::provenance::{Cost, Place, Provenance};
+use crate::output::provenance::{Cost, FIRST, Place, Provenance};
 use crate::output::{Results, findings};
 use crate::precision;
 use crate::steady::{self, WarmUp};
@@ -75,9 +75,7 @@ fn resumable(failure: Failure) -> Failure {
 /// Runs a part of the units and keeps them, for `svcsim merge`.
 fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Shard, place: &Place) -> Result<(), Failure> {
     let Planned { loaded, design, .. } = planned;
-    let is_there =
-        || Provenance::read(&place.dir).is_ok_and(|found| found.shard == Some(shard) && found.differences(&place.dir).is_empty());
-    if is_there() {
+    if place.has(loaded, Some(shard)) {
         // Done before: running again is harmless.
         return Ok(());
     }
@@ -95,23 +93,22 @@ fn run_shard(planned: &Planned, workers: &Workers<'_>, units: &Units, shard: Sha
     let part = place.part();
     let fill = || -> std::io::Result<()> {
         std::fs::create_dir_all(&part)?;
-        std::fs::write(part.join("experiment.yaml"), loaded.resolved_yaml())?;
+        std::fs::write(part.join(FIRST), loaded.resolved_yaml())?;
         std::fs::write(part.join(SHEET), serde_json::to_string_pretty(&sheet)? + "\n")?;
-        units.sweep()?;
-        // A shard without units, since there are fewer than shards, is complete too.
-        std::fs::create_dir_all(units.dir())?;
-        std::fs::rename(units.dir(), part.join(UNITS))?;
-        // A twin that was faster has moved some of them away: what is left is no shard.
-        if !units.moved_to(part.join(UNITS)).has_all(design.points.len(), design.replications, shard) {
-            return Err(std::io::Error::other("units were moved away by another run of this shard"));
-        }
+        // Not moved: a twin may be at work with them.
+        units.link_to(&part.join(UNITS), design.points.len(), design.replications, shard)?;
         Provenance { shard: Some(shard), ..Provenance::of(planned, design.replications, &cost, &part)? }.write(&part)?;
         place.settle(&part)
     };
-    fill().or_else(|e| {
+    if let Err(e) = fill() {
         let _ = std::fs::remove_dir_all(&part);
-        if is_there() { Ok(()) } else { Err(Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display()))) }
-    })
+        if !place.has(loaded, Some(shard)) {
+            return Err(Failure::Partly(format!("{}: the shard could not be written: {e}", place.dir.display())));
+        }
+    }
+    // What cannot be removed is in nobody's way.
+    let _ = units.forget();
+    Ok(())
 }
 
 /// Runs every unit, which are kept, and makes the tables of them, point by point.
@@ -164,17 +161,20 @@ pub(crate) fn write(planned: &Planned, results: &Results, cost: &Cost, place: &P
     let part = place.part();
     let fill = || -> std::io::Result<()> {
         std::fs::create_dir_all(&part)?;
-        std::fs::write(part.join("experiment.yaml"), planned.loaded.resolved_yaml())?;
+        std::fs::write(part.join(FIRST), planned.loaded.resolved_yaml())?;
         results.write(&part)?;
         crate::output::publish(results, &part)?;
         Provenance::of(planned, results.about.replications, cost, &part)?.write(&part)?;
         place.settle(&part)
     };
-    fill().map_err(|e| {
+    if let Err(e) = fill() {
         // What is left of a failed attempt helps nobody.
         let _ = std::fs::remove_dir_all(&part);
-        failed(e)
-    })?;
+        // A twin may have been faster.
+        if !place.has(&planned.loaded, None) {
+            return Err(failed(e));
+        }
+    }
     Ok(place.dir.clone())
 }
 
